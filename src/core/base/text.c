@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* base/text.c - small things about text */
+#include "core/base/text.h"
+
+#include <string.h>
+
+void
+text_hex(char *out, struct bytes b)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < b.n; i++) {
+		*out++ = digits[b.p[i] >> 4];
+		*out++ = digits[b.p[i] & 15];
+	}
+	*out = 0;
+}
+
+static int
+hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+bool
+text_unhex(uint8_t *out, size_t n, const char *hex)
+{
+	if (strlen(hex) != 2 * n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		int hi = hex_value(hex[2 * i]), lo = hex_value(hex[2 * i + 1]);
+
+		if (hi < 0 || lo < 0)
+			return false;
+		out[i] = (uint8_t)(hi << 4 | lo);
+	}
+	return true;
+}
+
+/* Decode one code point of at least one octet; 0 when it is malformed. */
+static size_t
+utf8_one(uint32_t *cp, struct bytes b)
+{
+	static const struct { uint8_t mask, lead; uint32_t least; } forms[] = {
+		{ 0x80, 0x00, 0 }, { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 },
+	};
+
+	for (size_t f = 0; f < N_OF(forms); f++) {
+		if ((b.p[0] & forms[f].mask) != forms[f].lead)
+			continue;
+		if (f + 1 > b.n)
+			return 0;
+		*cp = b.p[0] & (uint8_t)~forms[f].mask;
+		for (size_t i = 1; i <= f; i++) {
+			if ((b.p[i] & 0xc0) != 0x80)
+				return 0;
+			*cp = *cp << 6 | (b.p[i] & 0x3f);
+		}
+		if (*cp < forms[f].least || *cp > 0x10ffff || (*cp >= 0xd800 && *cp <= 0xdfff))
+			return 0;
+		return f + 1;
+	}
+	return 0;
+}
+
+/* Characters that make text say something else than it shows. */
+static bool
+harmful(uint32_t cp)
+{
+	return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) ||
+	    (cp >= 0x200b && cp <= 0x200f) || (cp >= 0x2028 && cp <= 0x202e) ||
+	    (cp >= 0x2060 && cp <= 0x206f) || cp == 0xfeff || cp == 0x061c ||
+	    (cp & 0xfffe) == 0xfffe;
+}
+
+bool
+text_valid_utf8(struct bytes b)
+{
+	while (b.n != 0) {
+		uint32_t cp = 0;
+		size_t n = utf8_one(&cp, b);
+
+		if (n == 0 || harmful(cp))
+			return false;
+		b = bytes_slice(b, n, b.n);
+	}
+	return true;
+}
+
+bool
+text_valid_name(const char *s, size_t max)
+{
+	size_t n = strlen(s);
+
+	if (n == 0 || n > max || s[0] == '.' || s[0] == '-')
+		return false;
+	return strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == n;
+}
+
+bool
+text_match(const char *pattern, const char *s)
+{
+	const char *star = NULL, *retry = NULL;
+
+	while (*s != 0) {
+		if (*pattern == '*') {
+			star = ++pattern;
+			retry = s;
+		} else if (*pattern == '?' || *pattern == *s) {
+			pattern++;
+			s++;
+		} else if (star != NULL) {
+			pattern = star;
+			s = ++retry;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return *pattern == 0;
+}
+
+void
+text_escape(struct buf *out, struct bytes b)
+{
+	while (b.n != 0) {
+		uint32_t cp = 0;
+		size_t n = utf8_one(&cp, b);
+
+		if (n == 0 || harmful(cp) || cp == '\\') {
+			buf_printf(out, "\\x%02x", b.p[0]);
+			n = 1;
+		} else {
+			buf_put(out, b.p, n);
+		}
+		b = bytes_slice(b, n, b.n);
+	}
+}
+
+bool
+text_parse_u64(uint64_t *out, const char *s, uint64_t max)
+{
+	uint64_t v = 0;
+
+	if (*s == 0)
+		return false;
+	for (; *s != 0; s++) {
+		if (*s < '0' || *s > '9' || __builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(*s - '0'), &v))
+			return false;
+	}
+	if (v > max)
+		return false;
+	*out = v;
+	return true;
+}
+
+unsigned
+text_distance(const char *a, const char *b)
+{
+	size_t an = strnlen(a, 32), bn = strnlen(b, 32);
+	unsigned row[33];
+
+	for (size_t j = 0; j <= bn; j++)
+		row[j] = (unsigned)j;
+	for (size_t i = 1; i <= an; i++) {
+		unsigned diag = row[0];
+
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= bn; j++) {
+			unsigned best = diag + (a[i - 1] != b[j - 1]);
+
+			diag = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[bn];
+}

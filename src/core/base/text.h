@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* base/text.h - small things about text: hex, UTF-8, patterns, safe printing */
+#ifndef CORE_BASE_TEXT_H
+#define CORE_BASE_TEXT_H
+
+#include "core/base/bytes.h"
+
+/* Lower-case hex and a NUL: 2 * b.n + 1 characters. */
+void text_hex(char *out, struct bytes b);
+/* Hex of either case, exactly 2 * n characters, into out; false otherwise. */
+bool text_unhex(uint8_t *out, size_t n, const char *hex);
+/* Well-formed UTF-8 (RFC 3629) without NUL, C0/C1 controls, or bidirectional controls. */
+bool text_valid_utf8(struct bytes b);
+/* 1 to max characters of [A-Za-z0-9._-], the first not a dot or hyphen: a safe name of an object. */
+bool text_valid_name(const char *s, size_t max);
+/* Shell-like pattern with * and ? only, over the whole of s, case-sensitive; at most |pattern| * |s| steps. */
+bool text_match(const char *pattern, const char *s);
+/* Append b with every octet that could harm a log line or a terminal as \xNN. */
+void text_escape(struct buf *out, struct bytes b);
+/* Decimal without sign or blanks, at most max; false otherwise. */
+bool text_parse_u64(uint64_t *out, const char *s, uint64_t max);
+/* How far apart two words are (edits), for "did you mean"; at most 32 characters of each count. */
+unsigned text_distance(const char *a, const char *b);
+
+#endif

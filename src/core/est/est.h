@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* est/est.h - RFC 7030, 8951, 9908 as functions of octets: the server's half */
+#ifndef CORE_EST_EST_H
+#define CORE_EST_EST_H
+
+#include "core/pki/cert.h"
+#include "core/pki/csr.h"
+
+#define EST_LABEL_MAX 64
+#define EST_BODY_MAX  ((size_t)64 * 1024) /* octets of a request's body, before decoding */
+
+enum est_op {
+	EST_NONE, EST_CACERTS, EST_SIMPLEENROLL, EST_SIMPLEREENROLL, EST_CSRATTRS,
+	EST_FULLCMC, EST_SERVERKEYGEN, /* known names, answered 404 until they are there */
+	EST_OP_COUNT
+};
+struct est_op_row {
+	enum est_op op;
+	const char *name;    /* path segment */
+	const char *method;  /* the only one */
+	bool offered;
+};
+const struct est_op_row *est_op_row(enum est_op op);       /* never NULL */
+bool est_is_op_name(const char *s);                        /* a label must not be one (RFC 7030 3.2.2) */
+
+/*
+ * "/.well-known/est[/label]/op" of a decoded path.  label is "" when absent.  E_NOTFOUND for
+ * anything else (two labels, empty segments, other case, unknown operation), saying which part.
+ */
+int est_route(enum est_op *op, char label[EST_LABEL_MAX + 1], const char *path, struct err *e) MUST_CHECK;
+
+/*
+ * The DER of a request from its body: base64 wrapped anyhow, PEM armour ("CERTIFICATE REQUEST" or
+ * "NEW CERTIFICATE REQUEST"), or raw DER as a courtesy.  `note` gets what was lenient ("PEM armour"), or "".
+ * E_FORMAT, E_TOOBIG.
+ */
+int est_request_der(struct buf *der, struct bytes body, const char **note, struct err *e) MUST_CHECK;
+/* May the Content-Type carry a PKCS#10?  NULL field: yes with a note (older clients).  E_FORMAT otherwise -> 415. */
+int est_request_type(const char *field, const char **note, struct err *e) MUST_CHECK;
+
+/* What stands in an Authorization field. */
+enum est_auth { EST_AUTH_NONE, EST_AUTH_BASIC, EST_AUTH_UNSUPPORTED, EST_AUTH_MALFORMED };
+/* user and password get sizes of EST_USER_MAX; count: how many such fields the request has (over 1 is malformed). RFC 7617, RFC 9110 11.6.2. */
+#define EST_USER_MAX 129
+enum est_auth est_auth_parse(const char *field, size_t count, char user[EST_USER_MAX], char password[EST_USER_MAX]);
+
+/* Answers: base64 of DER in lines of `wrap` with CRLF. */
+#define EST_TYPE_CACERTS  "application/pkcs7-mime"
+#define EST_TYPE_ENROLLED "application/pkcs7-mime; smime-type=certs-only"
+#define EST_TYPE_CSRATTRS "application/csrattrs"
+void est_certs_body(struct buf *out, const struct bytes *certs, size_t n, size_t wrap);
+
+/* What a label wants to see in requests (RFC 8951 4, RFC 9908 3). */
+struct est_attrs_want {
+	enum key_type key;         /* KEY_NONE: any */
+	enum oid sig_alg;          /* OID_UNKNOWN: any */
+	bool pop;                  /* challengePassword must be there */
+	bool client_auth;          /* ask for EKU clientAuth by extensionRequest */
+	const struct sans *san_hint; /* NULL: none; values go in as they are */
+};
+/* Append CsrAttrs DER; an empty SEQUENCE when nothing is wanted. */
+void est_attrs_build(struct buf *der, const struct est_attrs_want *w);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net/http.h - the HTTP server: our TLS and guard, libmicrohttpd behind it, answers now or later */
+#ifndef CORE_NET_HTTP_H
+#define CORE_NET_HTTP_H
+
+#include "core/net/tls.h"
+#include "core/sys/loop.h"
+#include "core/sys/peer.h"
+
+#define HTTP_ID_MAX 32 /* a request id's text, NUL included: "r" and 24 hex digits */
+
+/* Who can reach these: everybody.  All times are absolute from the start of the phase. */
+struct http_limits {
+	unsigned handshake_ms;       /* 5000 */
+	unsigned head_ms;            /* 10000: first octet of a head to its last */
+	unsigned body_ms;            /* 10000: end of head to last octet of the body */
+	unsigned answer_ms;          /* 30000: end of body to the answer's last octet taken by the client */
+	unsigned idle_ms;            /* 60000: between requests */
+	size_t head_octets;          /* 8192 */
+	size_t body_octets;          /* 65536 */
+	size_t connections;          /* in all; over it the longest idle one is closed, or the new one */
+	size_t connections_per_address; /* over it a new one is closed at once */
+};
+extern const struct http_limits http_limits_default;
+
+struct http_server;
+struct http_request;
+
+/*
+ * Called once per request, when head and body are whole and the guard has passed
+ * them.  Answer with http_answer(), at once or later; the request lives until then
+ * (also when the client has gone: the answer then goes nowhere).
+ */
+typedef void (*http_handler)(void *ctx, struct http_request *r);
+/* A request that the guard or a limit refused, or a handshake that failed: for the log. event is a constant word. */
+typedef void (*http_refused)(void *ctx, const char *address, const char *event, const char *detail, const char *id);
+
+struct http_server *http_server_new(struct loop *l, const struct http_limits *lim, http_handler fn,
+    http_refused refused, void *ctx);
+/*
+ * Accept on a listening socket (owned from here on).  tls NULL: plain.  `tag` comes back
+ * with each request, to tell listeners apart.  The tls_server is borrowed.
+ */
+int http_server_listen(struct http_server *s, int fd, struct tls_server *tls, int tag, struct err *e) MUST_CHECK;
+/* Stop accepting, let requests under way finish (at most ms), then call done. */
+void http_server_drain(struct http_server *s, unsigned ms, loop_fn done, void *ctx);
+void http_server_free(struct http_server *s);
+size_t http_server_connections(const struct http_server *s);
+
+/* The request.  Everything is borrowed until http_answer(). */
+const char *http_id(const struct http_request *r);
+int http_tag(const struct http_request *r);
+const char *http_method(const struct http_request *r);
+const char *http_path(const struct http_request *r);    /* percent-decoded once, UTF-8, no NUL, begins with '/', no "." or ".." segments left (those are refused) */
+const char *http_raw_path(const struct http_request *r);
+const char *http_query(const struct http_request *r);   /* after '?', raw; "" when none */
+const char *http_header(const struct http_request *r, const char *name);   /* first value, or NULL; name in any case */
+size_t http_header_count(const struct http_request *r, const char *name);
+struct bytes http_body(const struct http_request *r);
+const char *http_address(const struct http_request *r); /* the client's */
+uid_t http_peer_uid(const struct http_request *r);      /* Unix sockets; (uid_t)-1 otherwise */
+/* NULL on plain listeners. */
+const struct tls_peer *http_tls(const struct http_request *r);
+int http_binding(const struct http_request *r, char out[TLS_BINDING_MAX], struct err *e) MUST_CHECK;
+/* A place for the caller's own pointer, e.g. to find the request again. */
+void http_set_user(struct http_request *r, void *user);
+void *http_user(const struct http_request *r);
+
+struct http_header_field {
+	const char *name, *value;
+};
+
+struct http_answer {
+	unsigned status;
+	const char *type;            /* Content-Type; NULL: none */
+	struct bytes body;           /* copied */
+	int fd;                      /* > 0: the body is this whole file instead (duplicated) */
+	const struct http_header_field *fields; /* ended by name NULL; NULL: none */
+	bool close;                  /* and close the connection */
+};
+/*
+ * Send the answer and forget the request.  Adds Content-Length, Date, X-Request-Id,
+ * and Cache-Control: no-store unless fields has a Cache-Control.  HTTP/1.0 clients get a
+ * 1.0 status line and a closed connection.  HEAD gets the head alone.
+ */
+void http_answer(struct http_request *r, const struct http_answer *a);
+/* The usual refusal: text/plain, "reason: text\nrequest: id\n". */
+void http_refuse(struct http_request *r, unsigned status, const char *reason, const char *text,
+    const struct http_header_field *fields);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sys/log.h - a role's log lines: event name first, then key=value, on standard error */
+#ifndef CORE_SYS_LOG_H
+#define CORE_SYS_LOG_H
+
+#include "core/base/bytes.h"
+
+enum log_level { L_ERROR, L_WARN, L_NOTE, L_DEBUG };
+
+/*
+ * One line: "<time> <role>[pid] LEVEL event key=value ...".  The text after the
+ * event is made by printf and escaped (text_escape), so nothing in it can forge
+ * a line.  Never blocks the role: a full pipe drops lines and counts them.
+ */
+void log_open(const char *role);
+void log_set_level(enum log_level least);
+void log_event(enum log_level level, const char *event, const char *fmt, ...) PRINTF(3, 4);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sys/pipe.h - typed messages between two of our processes, with descriptor passing */
+#ifndef CORE_SYS_PIPE_H
+#define CORE_SYS_PIPE_H
+
+#include "core/sys/loop.h"
+
+#define PIPE_MAX ((size_t)512 * 1024) /* octets of one message's body */
+
+/*
+ * A SOCK_SEQPACKET socketpair's end: messages are whole or not at all.
+ * Wire form of one message: u32 type, u64 id, body (big-endian, no length: the
+ * packet has one).  id ties an answer to its question.
+ */
+struct pipe;
+
+struct pipe_msg {
+	uint32_t type;
+	uint64_t id;
+	struct bytes body; /* borrowed until the handler returns */
+	int fd;            /* -1, or a descriptor: take it with TAKE_FD(m->fd), or it is closed after the handler */
+};
+
+typedef void (*pipe_fn)(void *ctx, struct pipe *p, struct pipe_msg *m);
+typedef void (*pipe_closed_fn)(void *ctx, struct pipe *p, const char *why);
+
+/*
+ * One row of a role's permit table: a type and who handles it.  A message whose
+ * type is not in the table closes the pipe (why: "message 17 not permitted").
+ */
+struct pipe_permit {
+	uint32_t type;
+	const char *name;
+	pipe_fn fn;
+};
+
+/* Both ends, CLOEXEC and non-blocking, with send buffers that hold PIPE_MAX.  E_IO. */
+int pipe_pair(int fds[2], struct err *e) MUST_CHECK;
+/* Serve fd (owned from here on).  The table ends with a row of fn NULL and outlives the pipe. */
+struct pipe *pipe_new(struct loop *l, int fd, const struct pipe_permit *permits,
+    pipe_closed_fn closed, void *ctx);
+/*
+ * Send, or queue when the peer is slow; fd is -1 or is duplicated into the
+ * message (the caller keeps its own).  Above PIPE_QUEUE_MAX queued octets the
+ * pipe is closed as broken.  E_UNAVAIL once the peer is gone, E_TOOBIG.
+ */
+int pipe_send(struct pipe *p, uint32_t type, uint64_t id, struct bytes body, int fd,
+    struct err *e) MUST_CHECK;
+#define PIPE_QUEUE_MAX ((size_t)32 * 1024 * 1024)
+bool pipe_alive(const struct pipe *p);
+void pipe_free(struct pipe *p); /* also from inside its callbacks; `closed` is not called */
+
+#endif
