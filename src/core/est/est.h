@@ -5,6 +5,7 @@
 
 #include "core/pki/cert.h"
 #include "core/pki/csr.h"
+#include "core/pki/der.h"
 
 #define EST_LABEL_MAX 64
 #define EST_BODY_MAX  ((size_t)64 * 1024) /* octets of a request's body, before decoding */
@@ -60,5 +61,25 @@ struct est_attrs_want {
 };
 /* Append CsrAttrs DER; an empty SEQUENCE when nothing is wanted. */
 void est_attrs_build(struct buf *der, const struct est_attrs_want *w);
+
+/* One element of CsrAttrs: an OID, or an Attribute of that type with the contents of its SET. */
+struct est_attr {
+	struct bytes type;         /* OID contents */
+	bool has_values;
+	struct bytes values;
+};
+/* What a client makes of them.  Unknown elements are passed over (RFC 8951 4), also templates (RFC 9908 3.4). */
+struct est_attrs {
+	size_t n;                  /* elements, known or not */
+	enum key_type key;         /* KEY_NONE: not said, or none that we make */
+	bool pop;                  /* challengePassword is wanted */
+};
+/* Check CsrAttrs DER whole and stand before its first element; *list borrows der.  E_FORMAT, E_TOOBIG. */
+int est_attrs_open(struct der *list, struct bytes der, struct err *e) MUST_CHECK;
+/* The next element; false at the end. */
+bool est_attrs_next(struct der *list, struct est_attr *out);
+int est_attrs_parse(struct est_attrs *out, struct bytes der, struct err *e) MUST_CHECK;
+/* Append a line an element for people: "ecPublicKey P-256". */
+int est_attrs_text(struct buf *text, struct bytes der, struct err *e) MUST_CHECK;
 
 #endif

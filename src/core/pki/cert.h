@@ -10,6 +10,18 @@
 #define CERT_SERIAL_MAX 20
 #define CERT_EKU_MAX    16
 
+/*
+ * <openssl/x509v3.h> has macros of these names with other values.  Included before
+ * this header they give way; a file that includes it after must not use KU_*.
+ */
+#undef KU_DIGITAL_SIGNATURE
+#undef KU_NON_REPUDIATION
+#undef KU_KEY_ENCIPHERMENT
+#undef KU_DATA_ENCIPHERMENT
+#undef KU_KEY_AGREEMENT
+#undef KU_KEY_CERT_SIGN
+#undef KU_CRL_SIGN
+
 /* KeyUsage bits (RFC 5280 4.2.1.3). */
 enum {
 	KU_DIGITAL_SIGNATURE = 1u << 0, KU_NON_REPUDIATION = 1u << 1, KU_KEY_ENCIPHERMENT = 1u << 2,
@@ -43,6 +55,8 @@ struct cert {
 /* Parse one DER certificate, nothing after it.  Names that name_parse() refuses leave subject_known false; the rest must be right.  E_FORMAT, E_TOOBIG. */
 int cert_parse(struct cert *out, struct bytes der, struct err *e) MUST_CHECK;
 bool cert_has_eku(const struct cert *c, enum oid eku);
+/* Why this certificate does not identify a TLS client, in words; NULL: it does.  Stricter than OpenSSL: no CA, digitalSignature. */
+const char *cert_unfit_as_client(const struct cert *c);
 /* "0a1b2c" of the serial, lower case, at most 40 digits. */
 const char *cert_serial_text(struct bytes serial, char out[2 * CERT_SERIAL_MAX + 1]);
 

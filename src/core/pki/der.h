@@ -47,6 +47,11 @@ uint64_t der_small_integer(struct der *d);       /* non-negative, fits 63 bits, 
 struct bytes der_bits(struct der *d, unsigned *unused); /* BIT STRING contents after the unused count */
 int64_t der_time(struct der *d);                 /* UTCTime or GeneralizedTime as RFC 5280 4.1.2.5 */
 int der_end(const struct der *d, const char *what, struct err *e) MUST_CHECK; /* E_FORMAT unless all was read and nothing bad */
+/*
+ * Is c harmless text of string type `tag`?  UTF8String as text_valid_utf8(); PrintableString
+ * its own set (X.680 41.4); IA5String and T61String printable ASCII.  Other types: false.
+ */
+bool der_valid_text(uint8_t tag, struct bytes c);
 
 /* --- writing: into a buf, constructed elements closed by patching their length --- */
 

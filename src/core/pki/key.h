@@ -32,6 +32,8 @@ int key_judge(enum key_type *out, struct bytes spki, struct err *e) MUST_CHECK;
 int key_check_weak(enum key_type t, struct bytes spki, struct err *e) MUST_CHECK;
 /* The SPKI's subjectPublicKey BIT STRING contents: what SKI hashes (RFC 5280 4.2.1.2 method 1). */
 struct bytes key_bits(struct bytes spki);
+/* The modulus of an RSA key, big-endian without leading zeros, borrowed.  E_FORMAT. */
+int key_rsa_modulus(struct bytes *out, struct bytes spki, struct err *e) MUST_CHECK;
 
 /* EVP_PKEY from a judged SPKI by EVP_PKEY_fromdata (not the decoders: on OpenSSL 3.0 they cost more than the signature).
  * The EC point is checked to be on its curve.  E_CRYPTO, E_FORMAT.  Free with EVP_PKEY_free. */
@@ -58,10 +60,19 @@ int key_sign(struct buf *out, const struct key *k, struct bytes data, struct err
 int key_verify(EVP_PKEY *pub, enum key_type t, enum oid alg, struct bytes data, struct bytes sig,
     struct err *e) MUST_CHECK;
 
+/* Is alg one that we take (E_POLICY otherwise), and of a key of type t? */
+int key_check_sig_alg(enum key_type t, enum oid alg, struct err *e) MUST_CHECK;
+
 /* Digests; these cannot fail (failure ends the process). */
 void sha256(uint8_t out[SHA256_LEN], struct bytes data);
 void sha256_two(uint8_t out[SHA256_LEN], struct bytes a, struct bytes b); /* of a followed by b */
 void sha1(uint8_t out[20], struct bytes data);                            /* key identifiers only */
 void hmac_sha256(uint8_t out[SHA256_LEN], struct bytes key, struct bytes data);
+
+#define DIGEST_MAX 64
+/* The name of a signature algorithm's digest, as OpenSSL calls it; NULL: it has none (Ed25519). */
+const char *digest_name(enum oid sig_alg);
+/* That digest of data; its octets.  sig_alg must have one. */
+size_t digest_for(uint8_t out[DIGEST_MAX], enum oid sig_alg, struct bytes data);
 
 #endif

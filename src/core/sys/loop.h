@@ -40,7 +40,10 @@ void loop_timer_in(struct loop_timer *t, uint64_t ms);
 void loop_timer_stop(struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t);
 
-/* Called before the loop would sleep, once per turn, after all other callbacks of that turn (post source). */
+/*
+ * Called before the loop would sleep, once per turn, after all other callbacks of that turn
+ * (post source); after 20 ms at the latest where events come without a pause.
+ */
 void loop_on_idle(struct loop *l, loop_fn fn, void *ctx);
 void loop_on_signal(struct loop *l, int signo, loop_signal_fn fn, void *ctx); /* blocks the signal first */
 void loop_on_child(struct loop *l, pid_t pid, loop_child_fn fn, void *ctx);   /* once, by pidfd */

@@ -10,8 +10,11 @@
 /*
  * A SOCK_SEQPACKET socketpair's end: messages are whole or not at all.
  * Wire form of one message: u32 type, u64 id, body (big-endian, no length: the
- * packet has one).  id ties an answer to its question.
+ * packet has one).  id ties an answer to its question.  A body above PIPE_INLINE_MAX
+ * travels in a sealed memfd instead, so that no buffer limit of the system stands
+ * in its way: type has its highest bit set, the body is the u32 length, the descriptor the memfd.
  */
+#define PIPE_INLINE_MAX ((size_t)64 * 1024)
 struct pipe;
 
 struct pipe_msg {
@@ -34,7 +37,7 @@ struct pipe_permit {
 	pipe_fn fn;
 };
 
-/* Both ends, CLOEXEC and non-blocking, with send buffers that hold PIPE_MAX.  E_IO. */
+/* Both ends, CLOEXEC and non-blocking, with send buffers for PIPE_MAX where the system allows it.  E_IO. */
 int pipe_pair(int fds[2], struct err *e) MUST_CHECK;
 /* Serve fd (owned from here on).  The table ends with a row of fn NULL and outlives the pipe. */
 struct pipe *pipe_new(struct loop *l, int fd, const struct pipe_permit *permits,
@@ -42,12 +45,15 @@ struct pipe *pipe_new(struct loop *l, int fd, const struct pipe_permit *permits,
 /*
  * Send, or queue when the peer is slow; fd is -1 or is duplicated into the
  * message (the caller keeps its own).  Above PIPE_QUEUE_MAX queued octets the
- * pipe is closed as broken.  E_UNAVAIL once the peer is gone, E_TOOBIG.
+ * pipe is closed as broken.  E_UNAVAIL once the peer is gone or the pipe broken,
+ * E_TOOBIG above PIPE_MAX (with a descriptor: PIPE_INLINE_MAX), E_IO.  Never calls back.
  */
 int pipe_send(struct pipe *p, uint32_t type, uint64_t id, struct bytes body, int fd,
     struct err *e) MUST_CHECK;
 #define PIPE_QUEUE_MAX ((size_t)32 * 1024 * 1024)
 bool pipe_alive(const struct pipe *p);
+/* The peer sent what it must not: read nothing more; `closed` is called with why, but from the loop. */
+void pipe_break(struct pipe *p, const char *why);
 void pipe_free(struct pipe *p); /* also from inside its callbacks; `closed` is not called */
 
 #endif

@@ -35,8 +35,8 @@ enum proto_type {
 	PROTO_ENROLLED,       /* authority -> front: struct proto_enrolled */
 	PROTO_SEEN,           /* front -> authority: bytes sha256 of one of our certificates, used in a handshake (proves a generation) */
 	/* console -> authority */
-	PROTO_OP = 80,        /* bytes JSON {"verb","args","actor","token"} */
-	PROTO_OP_ANSWER,      /* bytes JSON {"ok":true,"result"} or {"ok":false,"error":{"code","message","hint","status"}} */
+	PROTO_OP = 80,        /* bytes JSON {"verb","args","actor","token"}, bytes struct proto_enrol (the csr of cert.request; else empty) */
+	PROTO_OP_ANSWER,      /* u32 HTTP status, bytes JSON {"ok":true,"result"} or {"ok":false,"error":{"code","message","hint"}} */
 	/* authority -> signer */
 	PROTO_KEYGEN = 100,   /* struct proto_keygen */
 	PROTO_KEY_GET,        /* str key id */
@@ -75,7 +75,7 @@ struct proto_enrol {
 	enum est_op op;
 	char label[PROTO_NAME_MAX];
 	char address[PEER_TEXT_MAX];
-	char tls[80];                      /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
+	char tls[112];                     /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
 	/* the client certificate */
 	enum trust_state cert_state;
 	uint32_t anchor;
@@ -123,7 +123,11 @@ struct proto_keygen {
 	uint32_t max_per_s;                /* signatures; bursts of ten seconds' worth */
 };
 
-/* Encoders append the body; decoders check everything and borrow what is struct bytes.  E_FORMAT. */
+/*
+ * Encoders append the body; decoders check everything (lengths, ranges of every enum
+ * and flag, the text of names) and borrow what is struct bytes.  E_FORMAT: *v is as
+ * it was, but for a proto_enrol, which is all zero.
+ */
 void proto_put_label(struct buf *b, const struct proto_label *v);
 int proto_get_label(struct proto_label *v, struct bytes body, struct err *e) MUST_CHECK;
 void proto_put_enrol(struct buf *b, const struct proto_enrol *v);

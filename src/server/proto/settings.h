@@ -29,8 +29,10 @@ struct settings {
 	int64_t crl_lifetime_s;                 /* default 7 days; rebuilt at half of it */
 };
 
+/* The defaults that depend on nothing but the host's name; the paths and the URL that derive from others are empty. */
 void settings_default(struct settings *s);
 void settings_put(struct buf *b, const struct settings *s);
+/* Writes only on success.  E_FORMAT. */
 int settings_get(struct settings *s, struct bytes body, struct err *e) MUST_CHECK;
 
 #endif

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+# Meson builds; this file is the short way to say what.
+#
+#   make            build            make check      every test; installs what is missing first
+#   make asan       unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make demo       the main job step by step on the screen (KEEP=1 leaves the server running)
+#   make bench      measurements     make man        man pages into $(BUILD)/man
+#   make install    DESTDIR and PREFIX as usual      make clean
+
+BUILD ?= build
+PREFIX ?= /usr/local
+PYTHON ?= /usr/bin/python3
+MESON_FLAGS ?=
+man = $(DESTDIR)$(PREFIX)/share/man/man1
+completions = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD) --prefix $(PREFIX) $(MESON_FLAGS)
+
+deps:
+	tools/install-deps
+
+check: deps
+	$(MAKE) all
+	BUILD=$(BUILD) PYTHON=$(PYTHON) tools/check
+
+asan:
+	test -f $(BUILD)-asan/build.ninja || meson setup $(BUILD)-asan -Db_sanitize=address,undefined -Db_lundef=false
+	ninja -C $(BUILD)-asan
+	meson test -C $(BUILD)-asan --suite unit --suite fuzz --print-errorlogs --no-rebuild
+
+demo: all
+	BUILD=$(BUILD) tools/demo
+
+bench: all
+	meson test -C $(BUILD) --benchmark --verbose
+
+man: all
+	$(BUILD)/src/cli/estuary --man $(BUILD)/man
+
+install: all
+	meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir "$(abspath $(DESTDIR))")
+	install -d "$(man)" "$(completions)"
+	$(BUILD)/src/cli/estuary --man "$(man)"
+	$(BUILD)/src/cli/estuary --completion >"$(completions)/estuary"
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-asan
+
+.PHONY: all deps check asan demo bench man install clean

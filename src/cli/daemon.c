@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/daemon.c - an estuaryd of our own */
+#include "cli/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/sys/spawn.h"
+
+#define PAUSE_MS  20
+#define PATH_SIZE 4096
+
+static int
+find(char path[PATH_SIZE], struct err *e)
+{
+	static const char *const places[] = {
+		"estuaryd", "../sbin/estuaryd", "../server/estuaryd/estuaryd",
+	};
+	char dir[PATH_SIZE / 2];
+	int r = spawn_self_dir(dir, sizeof(dir), e);
+
+	if (r != 0)
+		return r;
+	for (size_t i = 0; i < N_OF(places); i++) {
+		(void)snprintf(path, PATH_SIZE, "%s/%s", dir, places[i]);
+		if (access(path, X_OK) == 0)
+			return 0;
+	}
+	return err_set(e, E_NOTFOUND, "estuaryd: not beside %s/estuary, nor in ../sbin", dir);
+}
+
+static void
+watched(sigset_t *set)
+{
+	(void)sigemptyset(set);
+	(void)sigaddset(set, SIGINT);
+	(void)sigaddset(set, SIGTERM);
+	(void)sigaddset(set, SIGHUP);
+	(void)sigaddset(set, SIGCHLD);
+}
+
+int
+daemon_start(struct daemon *d, const char *config, struct err *e)
+{
+	char path[PATH_SIZE];
+	const char *const argv[] = { "estuaryd", "--config", config, NULL };
+	struct spawn s = { .path = path, .argv = argv, .control_fd = -1, .stdout_fd = STDERR_FILENO,
+		.stderr_fd = -1, .die_with_parent = true };
+	sigset_t set;
+	int r = find(path, e);
+
+	*d = (struct daemon){ .pid = -1 };
+	if (r != 0)
+		return r;
+	watched(&set);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	return spawn_start(&d->pid, &s, e);
+}
+
+/* Has it ended?  Then say how. */
+static bool
+reap(struct daemon *d)
+{
+	int status;
+
+	if (!d->ended && waitpid(d->pid, &status, WNOHANG) == d->pid) {
+		d->ended = true;
+		d->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	}
+	return d->ended;
+}
+
+/*
+ * One signal, or none within the time (NULL: for ever).  What a terminal sends goes to the whole
+ * foreground group and so to the server, too: only what was sent to us alone is passed on.
+ */
+static void
+take_signal(struct daemon *d, const struct timespec *within)
+{
+	siginfo_t info = { 0 };
+	sigset_t set;
+	int signo;
+
+	watched(&set);
+	signo = within != NULL ? sigtimedwait(&set, &info, within) : sigwaitinfo(&set, &info);
+	if (signo <= 0 || signo == SIGCHLD)
+		return;
+	if (signo != SIGHUP)
+		d->signo = signo;
+	if (info.si_code != SI_KERNEL && !reap(d))
+		(void)kill(d->pid, signo);
+}
+
+int
+daemon_pause(struct daemon *d, uint64_t deadline, const char *what, struct err *e)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
+
+	take_signal(d, &pause);
+	if (reap(d))
+		return err_set(e, E_UNAVAIL, "estuaryd: ended with status %d before it %s", d->status, what);
+	if (d->signo != 0)
+		return err_set(e, E_UNAVAIL, "ended by signal %d before the server %s", d->signo, what);
+	if (clock_monotonic_ms() >= deadline)
+		return err_set(e, E_UNAVAIL, "estuaryd: not yet after %d s: that it %s",
+		    DAEMON_WAIT_MS / 1000, what);
+	return 0;
+}
+
+int
+daemon_wait(struct daemon *d)
+{
+	while (!reap(d))
+		take_signal(d, NULL);
+	return d->status;
+}
+
+void
+daemon_stop(struct daemon *d)
+{
+	if (d->pid <= 0 || reap(d))
+		return;
+	(void)kill(d->pid, SIGTERM);
+	(void)daemon_wait(d);
+}

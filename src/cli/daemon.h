@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/daemon.h - an estuaryd of our own: found, started, waited for, stopped */
+#ifndef CLI_DAEMON_H
+#define CLI_DAEMON_H
+
+#include <sys/types.h>
+
+#include "core/base/bytes.h"
+
+#define DAEMON_WAIT_MS 30000 /* until it answers, and until it serves */
+
+struct daemon {
+	pid_t pid;
+	int signo;        /* the signal that asked us to end, 0: none */
+	bool ended;
+	int status;       /* exit status, once ended: 128 + n after signal n */
+};
+
+/*
+ * Start the estuaryd that belongs to this executable: beside it, in ../sbin, or in the
+ * build tree, with --config.  SIGINT, SIGTERM, SIGHUP and SIGCHLD are blocked from here on and
+ * taken by daemon_pause() and daemon_wait().  E_NOTFOUND, E_IO.
+ */
+int daemon_start(struct daemon *d, const char *config, struct err *e) MUST_CHECK;
+/*
+ * A short pause of a caller that waits for something until `deadline` (clock_monotonic_ms()).
+ * E_UNAVAIL when the server has ended, when we were asked to end, or when it is too late.
+ */
+int daemon_pause(struct daemon *d, uint64_t deadline, const char *what, struct err *e) MUST_CHECK;
+/* Stay until it ends, passing on signals; returns its exit status. */
+int daemon_wait(struct daemon *d);
+/* Ask it to end and wait until it has. */
+void daemon_stop(struct daemon *d);
+
+#endif

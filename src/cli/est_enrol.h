@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/est_enrol.h - estuary est enroll, reenroll */
+#ifndef CLI_EST_ENROL_H
+#define CLI_EST_ENROL_H
+
+#include "cli/cli.h"
+
+/* run of the verbs; the exit status. */
+int est_enrol_first(struct cli *c);
+int est_enrol_again(struct cli *c);
+
+#endif

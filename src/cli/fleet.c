@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/fleet.c - the verbs that follow devices: device, cert, audit, event */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/op.h"
+#include "cli/picture.h"
+#include "cli/table.h"
+#include "core/base/clock.h"
+#include "core/base/file.h"
+
+#define DEVICE_FILTER \
+	{ .name = "device", .kind = OPT_TEXT, .arg = "DEVICE", .help = "Only this device's" }
+
+static void
+print_device(const struct cli *c, const json_t *result)
+{
+	picture_device(c, result, clock_now());
+}
+
+static int
+judge_chain(const json_t *result, struct err *e)
+{
+	if (!json_flag(result, "ok", false))
+		return err_set(e, E_CRYPTO, "audit: the chain is broken at record %lld",
+		    (long long)json_int(result, "first_bad", 0));
+	return 0;
+}
+
+/* cert request: the certificate and its chain go to --out, or to standard output. */
+static int
+keep_requested(const struct cli *c, const json_t *result, struct err *e)
+{
+	AUTO_BUF chain = { 0 };
+	int r = op_chain(&chain, result, NULL, e);
+
+	if (r != 0)
+		return r;
+	if (cli_has(c, "out"))
+		return file_write(cli_text(c, "out"), bytes_of_buf(&chain), 0644, e);
+	if (!c->json)
+		fputs(buf_str(&chain), c->out);
+	return 0;
+}
+
+static void
+print_requested(const struct cli *c, const json_t *result)
+{
+	if (cli_has(c, "out"))
+		fprintf(c->out, "%s: certificate %s of %s, and its chain\n", cli_text(c, "out"),
+		    json_str(result, "serial", "?"), json_str(result, "device", "?"));
+}
+
+static const struct column audit_columns[] = {
+	{ "ID" }, { "TIME", NULL, COL_TIME }, { "KIND" }, { "OUTCOME", NULL, COL_STATE }, { "REASON" },
+	{ "DEVICE" }, { "LABEL" }, { "REQUEST", "request_id" }, { "TEXT" }, { .title = NULL },
+};
+
+const struct verb fleet_verbs[] = {
+	{ .group = "device", .name = "list", .help = "List the devices", .run = op_verb, .op = "device.list",
+	  .opts = OPTS(
+	      { .name = "state", .letter = 's', .kind = OPT_TEXT, .arg = "STATE",
+	        .words = "active|expected|forked|retired|expired", .help = "Only those in this state" },
+	      { .name = "name", .letter = 'q', .kind = OPT_TEXT, .arg = "TEXT", .member = "q",
+	        .help = "Only those with this in their name" },
+	      OP_LIST_OPTS),
+	  .more = op_opts,
+	  .columns = COLUMNS({ "NAME" }, { "STATE", NULL, COL_STATE }, { "CERTIFICATES" },
+	      { "NOT AFTER", NULL, COL_TIME }, { "LAST CONTACT", NULL, COL_TIME }, { "SUBJECT" }) },
+	{ .group = "device", .name = "show", .help = "Show a device and the chain of its certificates", .run = op_verb,
+	  .op = "device.show", .pos = NAME_ARG("The device"), .more = op_opts, .print = print_device },
+	{ .group = "device", .name = "release", .help = "Let a forked device go on", .run = op_verb, .op = "device.release",
+	  .text = "A device is forked when two parties renewed from the same certificate: one of them is not the device. "
+	      "Find out which, revoke what is not the device's, then release it.",
+	  .pos = NAME_ARG("The device"), .more = op_opts, .print = print_device },
+
+	{ .group = "cert", .name = "list", .help = "List certificates", .run = op_verb, .op = "cert.list",
+	  .opts = OPTS(DEVICE_FILTER,
+	      { .name = "ca", .kind = OPT_TEXT, .arg = "CA", .help = "Only those of this CA" },
+	      { .name = "state", .letter = 's', .kind = OPT_TEXT, .arg = "STATE",
+	        .words = "active|superseded|revoked|expired", .help = "Only those in this state" },
+	      OP_LIST_OPTS),
+	  .more = op_opts,
+	  .columns = COLUMNS({ "SERIAL", NULL, COL_SERIAL }, { "DEVICE" }, { "STATE", NULL, COL_STATE }, { "PROFILE" },
+	      { "LABEL" }, { "CA" }, { "NOT AFTER", NULL, COL_TIME }, { "SUBJECT" }) },
+	{ .group = "cert", .name = "show", .help = "Show a certificate, or print it", .run = op_verb, .op = "cert.show",
+	  .pos = ARG("serial", "SERIAL", "Its serial number, hexadecimal"), .opts = OPTS(OP_PEM_OPTS), .more = op_opts,
+	  .print = op_print_cert },
+	{ .group = "cert", .name = "request", .help = "Issue a certificate for a request", .run = op_verb, .op = "cert.request",
+	  .text = "For machines that do not speak EST. The profile decides what is issued; the request proves the key and asks for names.",
+	  .opts = OPTS(
+	      { .name = "csr", .kind = OPT_FILE, .arg = "FILE", .required = true, .help = "PKCS#10 request, PEM or DER; - is standard input" },
+	      { .name = "profile", .letter = 'p', .kind = OPT_TEXT, .arg = "PROFILE", .required = true, .help = "What it shall look like" },
+	      { .name = "ca", .kind = OPT_TEXT, .arg = "CA", .help = "CA that issues (default: the default label's)" },
+	      { .name = "lifetime", .kind = OPT_TEXT, .arg = "DURATION", .help = "Shorter than the profile's" },
+	      { .name = "out", .letter = 'o', .kind = OPT_TEXT, .arg = "FILE", .local = true,
+	        .help = "Write certificate and chain here (default: standard output)" }),
+	  .more = op_opts, .keep = keep_requested, .print = print_requested,
+	  .example = "estuary cert request --csr web.csr --profile tls-server --out web.pem" },
+	{ .group = "cert", .name = "revoke", .help = "Revoke a certificate; the CRL follows at once", .run = op_verb, .op = "cert.revoke",
+	  .pos = ARG("serial", "SERIAL", "Its serial number, hexadecimal"),
+	  .opts = OPTS(
+	      { .name = "reason", .letter = 'r', .kind = OPT_TEXT, .arg = "REASON", .help = "Why (default unspecified)",
+	        .words = "unspecified|keyCompromise|cACompromise|affiliationChanged|superseded|cessationOfOperation|privilegeWithdrawn" }),
+	  .more = op_opts, .example = "estuary cert revoke 0a1b2c --reason keyCompromise" },
+
+	{ .group = "audit", .name = "list", .help = "List what was decided, the newest first", .run = op_verb, .op = "audit.list",
+	  .opts = OPTS(DEVICE_FILTER,
+	      { .name = "outcome", .kind = OPT_TEXT, .arg = "OUTCOME", .words = "ok|refused", .help = "Only these" },
+	      { .name = "kind", .letter = 'k', .kind = OPT_TEXT, .arg = "KIND", .help = "Only acts of this kind" },
+	      { .name = "request-id", .kind = OPT_TEXT, .arg = "ID", .help = "Only those of this request" },
+	      OP_LIST_OPTS),
+	  .more = op_opts, .columns = audit_columns },
+	{ .group = "audit", .name = "show", .help = "Show a record and the rules that led to it", .run = op_verb, .op = "audit.show",
+	  .pos = ID_ARG("The record"),
+	  .more = op_opts, .print = picture_decision },
+	{ .group = "audit", .name = "why", .help = "Say why a request was granted or refused", .run = op_verb, .op = "audit.why",
+	  .text = "Each answer of the server carries the request's id, in X-Request-Id and in the text of a refusal. "
+	      "The rules stand in the order in which they were asked; the one that decided is marked.",
+	  .pos = ARG("request-id", "REQUEST", "Its id, such as r0a1b2c"), .more = op_opts, .print = picture_decision },
+	{ .group = "audit", .name = "verify", .help = "Check the chain of the whole record; exit 70 when it is broken", .run = op_verb,
+	  .op = "audit.verify", .more = op_opts, .judge = judge_chain },
+
+	{ .group = "event", .name = "list", .help = "List what happened, the newest first", .run = op_verb, .op = "event.list",
+	  .opts = OPTS(DEVICE_FILTER, OP_LIST_OPTS), .more = op_opts,
+	  .columns = COLUMNS({ "ID" }, { "TIME", NULL, COL_TIME }, { "KIND" }, { "DEVICE" }, { "TEXT" }) },
+	{ .name = NULL },
+};

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/main.c - estuary: find the verb, parse its options, run it */
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/help.h"
+#include "cli/man.h"
+
+static int
+usage(const struct cli *c, const struct err *e)
+{
+	return cli_fail(c, e, "`estuary help` lists the verbs");
+}
+
+/* No such verb: say what is near. */
+static int
+unknown(const struct cli *c, const char *group, const char *name)
+{
+	struct err e;
+	char near[64];
+	const char *best = verb_near(group, name, near, sizeof(near));
+
+	if (best == NULL && group == NULL)
+		best = verb_near_group(name);
+	(void)err_set(&e, E_USAGE, "%s%s%s: no such verb%s%s%s", group != NULL ? group : "",
+	    group != NULL ? " " : "", name, best != NULL ? "; did you mean `estuary " : "",
+	    best != NULL ? best : "", best != NULL ? "`?" : "");
+	return usage(c, &e);
+}
+
+/* estuary help [GROUP] [VERB] */
+static int
+help(const struct cli *c, int argc, char **argv)
+{
+	const struct verb *v;
+
+	if (argc < 2) {
+		help_overview(c->out);
+		return EXIT_SUCCESS;
+	}
+	v = argc > 2 ? verb_find(argv[1], argv[2]) : verb_find(NULL, argv[1]);
+	if (v != NULL)
+		help_verb(c->out, v);
+	else if (argc == 2 && verb_is_group(argv[1]))
+		help_group(c->out, argv[1]);
+	else
+		return argc > 2 ? unknown(c, argv[1], argv[2]) : unknown(c, NULL, argv[1]);
+	return EXIT_SUCCESS;
+}
+
+/* What stands before any verb: --help, --version, --man DIR, --completion. */
+static int
+top_option(const struct cli *c, int argc, char **argv)
+{
+	struct err e;
+
+	if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
+		help_overview(c->out);
+	} else if (strcmp(argv[0], "--version") == 0) {
+		fputs("estuary " ESTUARY_VERSION "\n", c->out);
+	} else if (strcmp(argv[0], "--completion") == 0) {
+		help_completion(c->out);
+	} else if (strcmp(argv[0], "--man") == 0 && argc == 2) {
+		if (man_write(argv[1], &e) != 0)
+			return cli_fail(c, &e, NULL);
+	} else {
+		(void)err_set(&e, E_USAGE, strcmp(argv[0], "--man") == 0 ? "%s: needs a directory" :
+		    "%s: no such option before a verb", argv[0]);
+		return usage(c, &e);
+	}
+	return EXIT_SUCCESS;
+}
+
+static int
+run(struct cli *c, const struct verb *v, int argc, char **argv)
+{
+	struct err e;
+	char hint[96], title[64];
+	bool want_help = false;
+	int status;
+
+	if (cli_parse(c, v, argc, argv, &want_help, &e) != 0) {
+		(void)snprintf(hint, sizeof(hint), "`estuary help %s`", verb_title(v, title, sizeof(title)));
+		status = cli_fail(c, &e, hint);
+	} else if (want_help) {
+		help_verb(c->out, v);
+		status = EXIT_SUCCESS;
+	} else {
+		status = v->run(c);
+	}
+	cli_clear(c);
+	return status;
+}
+
+static int
+dispatch(struct cli *c, int argc, char **argv)
+{
+	const struct verb *v;
+
+	if (argc == 0) {
+		help_overview(c->err);
+		return err_row(E_USAGE)->exit_status;
+	}
+	if (argv[0][0] == '-')
+		return top_option(c, argc, argv);
+	if (strcmp(argv[0], "help") == 0)
+		return help(c, argc, argv);
+	v = verb_find(NULL, argv[0]);
+	if (v != NULL)
+		return run(c, v, argc, argv);
+	if (!verb_is_group(argv[0]))
+		return unknown(c, NULL, argv[0]);
+	if (argc == 1 || argv[1][0] == '-') {
+		help_group(argc == 1 ? c->err : c->out, argv[0]);
+		return argc == 1 ? err_row(E_USAGE)->exit_status : EXIT_SUCCESS;
+	}
+	v = verb_find(argv[0], argv[1]);
+	return v != NULL ? run(c, v, argc - 1, argv + 1) : unknown(c, argv[0], argv[1]);
+}
+
+static unsigned
+terminal_width(void)
+{
+	struct winsize w = { 0 };
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct cli c = { .out = stdout, .err = stderr, .argv = argv + 1 };
+	int status;
+
+	(void)setlocale(LC_CTYPE, "");
+	(void)signal(SIGPIPE, SIG_IGN);
+	c.tty = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
+	c.width = terminal_width();
+	status = dispatch(&c, argc - 1, argv + 1);
+	/* What was printed must have arrived: a full disk is an error, too. */
+	if (fflush(stdout) != 0 && status == EXIT_SUCCESS)
+		status = err_row(E_IO)->exit_status;
+	return status;
+}

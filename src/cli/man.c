@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/man.c - man pages from the tables of verbs, in the man macros */
+#include "cli/man.h"
+
+#include <string.h>
+
+#include "core/base/err.h"
+#include "core/base/file.h"
+
+#define PATH_SIZE 1200
+
+/* Text of a roff line: backslashes and hyphens as themselves, no line begins with a control character. */
+static void
+put_text(struct buf *out, const char *s)
+{
+	bool at_start = true;
+
+	for (; *s != 0; s++) {
+		if (at_start && (*s == '.' || *s == '\''))
+			buf_put_str(out, "\\&");
+		if (*s == '\\')
+			buf_put_str(out, "\\e");
+		else if (*s == '-')
+			buf_put_str(out, "\\-");
+		else
+			buf_put_u8(out, (uint8_t)*s);
+		at_start = *s == '\n';
+	}
+}
+
+/* Paragraphs with an empty line between. */
+static void
+put_paragraphs(struct buf *out, const char *s)
+{
+	while (*s != 0) {
+		const char *end = strstr(s, "\n\n");
+		AUTO_BUF one = { 0 };
+
+		buf_put(&one, s, end != NULL ? (size_t)(end - s) : strlen(s));
+		buf_put_str(out, ".PP\n");
+		put_text(out, buf_str(&one));
+		buf_put_str(out, "\n");
+		s = end != NULL ? end + 2 : "";
+	}
+}
+
+static void
+put_head(struct buf *out, const char *page, const char *help)
+{
+	buf_put_str(out, ".\\\" Made from the table of verbs; do not edit.\n.TH \"");
+	put_text(out, page);
+	buf_put_str(out, "\" 1 \"\" \"Estuary " ESTUARY_VERSION "\" \"Estuary Manual\"\n.SH NAME\n");
+	put_text(out, page);
+	buf_put_str(out, " \\- ");
+	put_text(out, help);
+	buf_put_str(out, "\n");
+}
+
+static const char *
+page_name(const struct verb *v, char *out, size_t size)
+{
+	(void)snprintf(out, size, "estuary-%s%s%s", v->group != NULL ? v->group : "",
+	    v->group != NULL ? "-" : "", v->name);
+	return out;
+}
+
+static void
+put_opt(struct buf *out, const struct opt *o)
+{
+	const char *words = o->kind == OPT_BOOL ? "yes|no" : o->words;
+
+	buf_put_str(out, ".TP\n");
+	if (o->letter != 0)
+		buf_printf(out, "\\fB\\-%c\\fR, ", o->letter);
+	buf_put_str(out, "\\fB\\-\\-");
+	put_text(out, o->name);
+	buf_put_str(out, "\\fR");
+	if (o->arg != NULL)
+		buf_printf(out, " \\fI%s\\fR", o->arg);
+	buf_put_str(out, "\n");
+	put_text(out, o->help);
+	buf_put_str(out, ".\n");
+	if (words != NULL) {
+		buf_put_str(out, "One of ");
+		for (const char *p = words; *p != 0; p++) {
+			char one[2] = { *p, 0 };
+
+			if (*p == '|')
+				buf_put_str(out, ", ");
+			else
+				put_text(out, one);
+		}
+		buf_put_str(out, ".\n");
+	}
+	if (o->kind == OPT_LIST || o->kind == OPT_MANY)
+		buf_put_str(out, "May be repeated.\n");
+	if (o->required)
+		buf_put_str(out, "Must be given.\n");
+}
+
+static void
+put_synopsis(struct buf *out, const struct verb *v)
+{
+	const struct opt *o;
+	char title[64];
+
+	buf_put_str(out, ".SH SYNOPSIS\n.B estuary ");
+	put_text(out, verb_title(v, title, sizeof(title)));
+	buf_put_str(out, "\n");
+	for (size_t i = 0; (o = verb_opt(v, i)) != NULL; i++) {
+		if (!o->required)
+			continue;
+		buf_put_str(out, "\\fB\\-\\-");
+		put_text(out, o->name);
+		buf_printf(out, "\\fR \\fI%s\\fR\n", o->arg);
+	}
+	buf_put_str(out, "[\\fIOPTION\\fR]...\n");
+	for (o = v->pos; o != NULL && o->name != NULL; o++)
+		buf_printf(out, o->required ? "\\fI%s\\fR%s\n" : "[\\fI%s\\fR]%s\n", o->arg,
+		    o->kind == OPT_LIST || o->kind == OPT_MANY ? "..." : "");
+}
+
+static void
+put_exit_status(struct buf *out)
+{
+	buf_put_str(out, ".SH EXIT STATUS\n.TP\n0\nIt was done.\n");
+	for (int code = -1; err_row((enum err_code)code)->code == (enum err_code)code; code--) {
+		const struct err_row *row = err_row((enum err_code)code);
+
+		buf_printf(out, ".TP\n%d\n%s%s.\n", row->exit_status, row->name,
+		    row->retry ? " (the same command may succeed later)" : "");
+	}
+}
+
+void
+man_verb(struct buf *out, const struct verb *v)
+{
+	char page[80];
+	const struct opt *o;
+
+	put_head(out, page_name(v, page, sizeof(page)), v->help);
+	put_synopsis(out, v);
+	buf_put_str(out, ".SH DESCRIPTION\n");
+	put_text(out, v->help);
+	buf_put_str(out, ".\n");
+	put_paragraphs(out, v->text != NULL ? v->text : "");
+	if (v->pos != NULL)
+		buf_put_str(out, ".SH ARGUMENTS\n");
+	for (o = v->pos; o != NULL && o->name != NULL; o++) {
+		buf_printf(out, ".TP\n\\fI%s\\fR\n", o->arg);
+		put_text(out, o->help);
+		buf_put_str(out, ".\n");
+	}
+	buf_put_str(out, ".SH OPTIONS\n");
+	for (size_t i = 0; (o = verb_opt(v, i)) != NULL; i++)
+		put_opt(out, o);
+	if (v->example != NULL) {
+		buf_put_str(out, ".SH EXAMPLE\n.nf\n");
+		put_text(out, v->example);
+		buf_put_str(out, "\n.fi\n");
+	}
+	buf_put_str(out, ".SH SEE ALSO\n.BR estuary (1)\n");
+}
+
+static void
+overview_row(void *ctx, const struct verb *v)
+{
+	struct buf *out = ctx;
+	char title[64], page[80];
+
+	buf_put_str(out, ".TP\n.B ");
+	put_text(out, verb_title(v, title, sizeof(title)));
+	buf_put_str(out, "\n");
+	put_text(out, v->help);
+	buf_put_str(out, ", see\n.BR ");
+	put_text(out, page_name(v, page, sizeof(page)));
+	buf_put_str(out, " (1).\n");
+}
+
+void
+man_overview(struct buf *out)
+{
+	put_head(out, "estuary", "a certificate authority and EST server for fleets of devices");
+	buf_put_str(out, ".SH SYNOPSIS\n.B estuary\n\\fIVERB\\fR [\\fIOPTION\\fR]... [\\fIARGUMENT\\fR]...\n"
+	    ".SH DESCRIPTION\nThe operator's command of an Estuary server, and an EST client.\n"
+	    "It talks to the server of this machine over its socket, or to a server elsewhere\n"
+	    "with \\fB\\-\\-url\\fR and \\fB\\-\\-token\\-file\\fR.\n.SH VERBS\n");
+	verb_each(overview_row, out);
+	put_exit_status(out);
+	buf_put_str(out, ".SH ENVIRONMENT\n.TP\n.B ESTUARY_DIR\n"
+	    "State directory of the local server, when \\fB\\-\\-dir\\fR is not given.\n");
+}
+
+struct page_ctx {
+	const char *dir;
+	struct err *e;
+	int r;
+};
+
+static int
+write_page(const char *dir, const char *page, const struct buf *text, struct err *e)
+{
+	char path[PATH_SIZE];
+	int n = snprintf(path, sizeof(path), "%s/%s.1", dir, page);
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return err_set(e, E_USAGE, "%.40s...: name too long", dir);
+	return file_write(path, bytes_of_buf(text), 0644, e);
+}
+
+static void
+write_verb(void *ctx, const struct verb *v)
+{
+	struct page_ctx *x = ctx;
+	AUTO_BUF text = { 0 };
+	char page[80];
+
+	if (x->r != 0)
+		return;
+	man_verb(&text, v);
+	x->r = write_page(x->dir, page_name(v, page, sizeof(page)), &text, x->e);
+}
+
+int
+man_write(const char *dir, struct err *e)
+{
+	struct page_ctx x = { dir, e, 0 };
+	AUTO_BUF text = { 0 };
+
+	x.r = file_mkdir(dir, 0755, e);
+	if (x.r != 0)
+		return x.r;
+	man_overview(&text);
+	x.r = write_page(dir, "estuary", &text, e);
+	verb_each(write_verb, &x);
+	return x.r;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/place.h - the directory that quickstart makes: whose it is, its configuration, the server's names */
+#ifndef CLI_PLACE_H
+#define CLI_PLACE_H
+
+#include "cli/cli.h"
+#include "core/pki/name.h"
+
+#define PLACE_PATH_MAX 1024
+
+/*
+ * When root was told --user, or the directory belongs to another user: make the directory, give it to
+ * that user and start over as that user, so that nothing of the server runs as root.  Returns
+ * 0 when there is nothing to change.  E_USAGE, E_NOTFOUND, E_IO.
+ */
+int place_become(const struct cli *c, const char *dir, struct err *e) MUST_CHECK;
+/*
+ * Make the directory (0700) or take one that is empty or was made by quickstart; its absolute path to out.
+ * E_EXISTS for a directory with other things in it, E_USAGE when its name is too long for a socket.
+ */
+int place_open(char out[PLACE_PATH_MAX], const char *dir, struct err *e) MUST_CHECK;
+/*
+ * Names and addresses into doc ("names", "addresses"): those that are there already, then those of the
+ * command line; without any, the host's name when it leads somewhere, else localhost.  All of them, and
+ * localhost, 127.0.0.1 and ::1, into sans.  E_FORMAT for what is no name or address.
+ */
+int place_names(json_t *doc, struct sans *sans, const struct cli *c, struct err *e) MUST_CHECK;
+/* Write dir/estuaryd.toml unless it is there.  Ports given as 0 become free ones. */
+int place_config(const struct cli *c, const char *dir, const char *name, struct err *e) MUST_CHECK;
+
+#endif

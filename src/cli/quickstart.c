@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/quickstart.c - from nothing to a server that devices can enrol at, in one command */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/daemon.h"
+#include "cli/place.h"
+#include "cli/setup.h"
+#include "core/base/clock.h"
+#include "core/base/file.h"
+
+#define DOC_MAX ((size_t)64 * 1024)
+
+/* One run. */
+struct run {
+	char dir[PLACE_PATH_MAX];
+	struct setup setup;
+	struct daemon daemon;
+};
+
+static const char *
+wanted_dir(const struct cli *c)
+{
+	const char *env = getenv("ESTUARY_DIR");
+
+	return cli_text_or(c, "dir", env != NULL && *env != 0 ? env : "estuary");
+}
+
+/* quickstart.json as an earlier run left it, or an empty object. */
+static int
+load_doc(json_t **out, const char *dir, struct err *e)
+{
+	AUTO_BUF text = { 0 };
+	char path[PLACE_PATH_MAX + 16];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/quickstart.json", dir);
+	r = file_read(&text, path, DOC_MAX, e);
+	if (r == E_NOTFOUND) {
+		*out = json_object();
+		return 0;
+	}
+	if (r == 0)
+		r = json_parse(out, bytes_of_buf(&text), e);
+	if (r == 0 && !json_is_object(*out))
+		r = err_set(e, E_FORMAT, "no object");
+	return r != 0 ? err_prefix(e, (enum err_code)r, "%s", path) : 0;
+}
+
+/* Does the server answer its operator?  0, or why not. */
+static int
+ask_status(json_t **out, struct run *x, struct err *e)
+{
+	AUTO_JSON args = json_object();
+
+	return op_call(out, &x->setup.server, "server.status", args, x->setup.hint, e);
+}
+
+/* Everything on disk before the server starts. */
+static int
+prepare(struct run *x, const struct cli *c, struct err *e)
+{
+	struct setup *s = &x->setup;
+	AUTO_JSON status = NULL;
+	int r = place_open(x->dir, wanted_dir(c), e);
+
+	if (r == 0)
+		r = load_doc(&s->doc, x->dir, e);
+	if (r == 0)
+		r = place_names(s->doc, &s->sans, c, e);
+	if (r != 0)
+		return r;
+	s->c = c;
+	s->dir = x->dir;
+	s->name = json_string_value(json_array_get(json_object_get(s->doc, "names"), 0));
+	(void)snprintf(s->server.socket, sizeof(s->server.socket), "%.1000s/run/operator.sock", x->dir);
+	if (ask_status(&status, x, e) == 0) {
+		(void)snprintf(s->hint, sizeof(s->hint), "it is ready to use: estuary server status --dir %.300s", x->dir);
+		return err_set(e, E_EXISTS, "%s: a server runs there already", x->dir);
+	}
+	s->hint[0] = 0;
+	r = setup_save(s, e);
+	return r != 0 ? r : place_config(c, x->dir, s->name, e);
+}
+
+static int
+start(struct run *x, struct err *e)
+{
+	char config[PLACE_PATH_MAX + 16];
+	uint64_t deadline = clock_monotonic_ms() + DAEMON_WAIT_MS;
+	struct err ignored;
+	int r;
+
+	(void)snprintf(config, sizeof(config), "%s/estuaryd.toml", x->dir);
+	r = daemon_start(&x->daemon, config, e);
+	while (r == 0) {
+		AUTO_JSON status = NULL;
+
+		if (access(x->setup.server.socket, F_OK) == 0 && ask_status(&status, x, &ignored) == 0)
+			return 0;
+		r = daemon_pause(&x->daemon, deadline, "answered", e);
+	}
+	if (x->daemon.ended)
+		(void)snprintf(x->setup.hint, sizeof(x->setup.hint),
+		    "its own words stand above; `--device-port 0` and the like choose free ports");
+	return r;
+}
+
+/* Read the TLS files, and wait until everything serves. */
+static int
+serve(json_t **status, struct run *x, bool reload, struct err *e)
+{
+	AUTO_JSON args = json_object();
+	AUTO_JSON result = NULL;
+	char ready[PLACE_PATH_MAX + 16];
+	uint64_t deadline = clock_monotonic_ms() + DAEMON_WAIT_MS;
+	int r = 0;
+
+	if (reload)
+		r = op_call(&result, &x->setup.server, "server.reload", args, x->setup.hint, e);
+	(void)snprintf(ready, sizeof(ready), "%s/run/ready", x->dir);
+	json_setf(x->setup.doc, "ready_file", "%s", ready);
+	while (r == 0 && access(ready, F_OK) != 0)
+		r = daemon_pause(&x->daemon, deadline, "served", e);
+	return r != 0 ? r : ask_status(status, x, e);
+}
+
+/* What the status says of URLs, and how to reach it. */
+static int
+note(struct run *x, const json_t *status, struct err *e)
+{
+	json_t *doc = x->setup.doc;
+	const char *device = json_str(status, "device_url", "");
+
+	json_setf(doc, "est_url", "%s%s", device, strstr(device, "/.well-known/est") != NULL ? "" : "/.well-known/est");
+	json_setf(doc, "operator_url", "%s", json_str(status, "operator_url", ""));
+	json_setf(doc, "public_url", "%s", json_str(status, "public_url", ""));
+	(void)json_object_set_new(doc, "pid", json_integer(x->daemon.pid));
+	return setup_save(&x->setup, e);
+}
+
+static int
+set_up(struct run *x, struct err *e)
+{
+	AUTO_JSON status = NULL;
+	struct setup *s = &x->setup;
+	bool fresh = false;
+	int r;
+
+	if ((r = setup_cas(s, e)) != 0 || (r = setup_labels(s, e)) != 0 || (r = setup_tls(s, &fresh, e)) != 0 ||
+	    (r = setup_operator(s, e)) != 0 || (r = setup_code(s, e)) != 0 || (r = serve(&status, x, fresh, e)) != 0)
+		return r;
+	return note(x, status, e);
+}
+
+static void
+summary(const struct cli *c, const struct run *x)
+{
+	const json_t *doc = x->setup.doc;
+
+	if (c->json) {
+		cli_print_json(c, doc);
+		(void)fflush(c->out);
+		return;
+	}
+	fprintf(c->out, "\nEstuary serves.\n"
+	    "  devices    %s\n  operator   %s\n  public     %s\n  root       %s\n             %s\n  all of it  %s/quickstart.json\n",
+	    json_str(doc, "est_url", ""), json_str(doc, "operator_url", ""), json_str(doc, "public_url", ""),
+	    json_str(doc, "root_file", ""), json_str(doc, "root_pin", ""), x->dir);
+	if (strcmp(json_str(doc, "code_state", ""), "live") == 0)
+		fprintf(c->out, "\nA first device (the code is good for one):\n\n"
+		    "  estuary est enroll --url %s --label idevid --code %s --pin %s "
+		    "--new-key ec-p256 --subject /CN=device-1 --out device-1.pem\n",
+		    json_str(doc, "est_url", ""), json_str(doc, "code", ""), json_str(doc, "root_pin", ""));
+	fprintf(c->out, "\nLook around:  estuary device list --dir %s\n", x->dir);
+	(void)fflush(c->out);
+}
+
+/* Serve until told to end, or end now. */
+static int
+stay(const struct cli *c, struct run *x)
+{
+	struct err e;
+
+	if (cli_flag(c, "no-serve")) {
+		daemon_stop(&x->daemon);
+		cli_say(c, "stopped again; `estuary quickstart --dir %s` starts it", x->dir);
+	}
+	(void)daemon_wait(&x->daemon);
+	(void)json_object_del(x->setup.doc, "pid");
+	if (setup_save(&x->setup, &e) != 0)
+		fprintf(c->err, "estuary: %s\n", e.msg);
+	return x->daemon.status;
+}
+
+static int
+quickstart(struct cli *c)
+{
+	struct run x = { .daemon = { .pid = -1 } };
+	struct err e = { 0 };
+	int r = place_become(c, wanted_dir(c), &e), status;
+
+	if (r == 0)
+		r = prepare(&x, c, &e);
+	if (r == 0)
+		r = start(&x, &e);
+	if (r == 0)
+		r = set_up(&x, &e);
+	if (r == 0) {
+		summary(c, &x);
+		status = stay(c, &x);
+	} else {
+		daemon_stop(&x.daemon);
+		status = x.daemon.signo != 0 ? 128 + x.daemon.signo : cli_fail(c, &e, x.setup.hint);
+	}
+	op_server_clear(&x.setup.server);
+	json_decref(x.setup.doc);
+	return status;
+}
+
+const struct verb quickstart_verbs[] = {
+	{ .group = NULL, .name = "quickstart", .help = "Make a server and run it: CAs, labels, an operator, a first code", .run = quickstart,
+	  .text = "Makes a directory with a configuration, starts estuaryd on it and gives it what devices need: a root and an issuing CA, "
+	      "the server's TLS certificate, the labels idevid, ldevid (also the default) and edge-ca, an operator's token "
+	      "and a one-time code. Prints a line to paste on a first device, and stays until SIGINT or SIGTERM.\n\n"
+	      "Run again on the same directory it starts what is there, completes what is missing, and renews the TLS "
+	      "certificate when a third of its life is left. Everything that a program wants to know is in "
+	      "quickstart.json in the directory: est_url, operator_url, public_url, root_file, root_pin, code, "
+	      "operator_token, ready_file, pid.",
+	  .opts = OPTS(
+	      { .name = "dir", .letter = 'd', .kind = OPT_TEXT, .arg = "DIR", .help = "Where (default $ESTUARY_DIR or ./estuary)" },
+	      { .name = "name", .letter = 'n', .kind = OPT_LIST, .arg = "FQDN",
+	        .help = "Name that devices know the server by; the first stands in URLs (default: the host's)" },
+	      { .name = "address", .letter = 'a', .kind = OPT_LIST, .arg = "ADDRESS", .help = "IP address for the TLS certificate" },
+	      { .name = "device-port", .kind = OPT_NUMBER, .arg = "PORT", .help = "Where devices come (default 8443; 0: a free one)" },
+	      { .name = "operator-port", .kind = OPT_NUMBER, .arg = "PORT", .help = "Where operators come (default 9443; 0: a free one)" },
+	      { .name = "public-port", .kind = OPT_NUMBER, .arg = "PORT", .help = "Where CRLs are (default 8080; 0: a free one)" },
+	      { .name = "no-serve", .kind = OPT_FLAG, .help = "Prepare everything, then stop and exit 0" },
+	      { .name = "user", .letter = 'u', .kind = OPT_TEXT, .arg = "USER", .help = "Who runs the server, when root says so" }),
+	  .example = "estuary quickstart --dir /tmp/try --device-port 0 --operator-port 0 --public-port 0" },
+	{ .name = NULL },
+};

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* codec/base64.c - RFC 4648 base64 */
+#include "core/codec/base64.h"
+
+static const char alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static bool
+is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* 0 to 63, or -1. */
+static int
+value_of(uint8_t c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == '+')
+		return 62;
+	return c == '/' ? 63 : -1;
+}
+
+/* What has been read of the last group: its sextets, and how many characters of each kind. */
+struct group {
+	uint32_t bits;
+	unsigned n, pads;
+};
+
+/* Take one character; the octets of a finished group go to out. */
+static int
+take(struct buf *out, struct group *g, uint8_t c, size_t at, struct err *e)
+{
+	int v = value_of(c);
+
+	if (c == '=' && g->n + g->pads < 4 && g->n >= 2) {
+		g->pads++;
+		return 0;
+	}
+	if (v < 0)
+		return err_set(e, E_FORMAT, "base64: octet 0x%02x at %zu", c, at);
+	if (g->pads != 0)
+		return err_set(e, E_FORMAT, "base64: more after the padding, at %zu", at);
+	g->bits = g->bits << 6 | (uint32_t)v;
+	if (++g->n == 4) {
+		buf_put_u8(out, (uint8_t)(g->bits >> 16));
+		buf_put_u8(out, (uint8_t)(g->bits >> 8));
+		buf_put_u8(out, (uint8_t)g->bits);
+		*g = (struct group){ 0 };
+	}
+	return 0;
+}
+
+/* The octets of a padded last group, which must be whole and have no bits left over. */
+static int
+finish(struct buf *out, const struct group *g, struct err *e)
+{
+	unsigned left = g->pads * 2; /* bits of the last sextet that belong to no octet */
+
+	if (g->n == 0)
+		return 0;
+	if (g->n + g->pads != 4)
+		return err_set(e, E_FORMAT, "base64: the last group has no padding or is cut");
+	/* RFC 4648 3.5: a decoder may refuse pad bits that are not zero; two texts for one value help nobody honest. */
+	if ((g->bits & ((1u << left) - 1)) != 0)
+		return err_set(e, E_FORMAT, "base64: bits after the last octet are not zero");
+	if (g->n == 3)
+		buf_put_u8(out, (uint8_t)(g->bits >> 10));
+	buf_put_u8(out, (uint8_t)(g->bits >> (g->n == 3 ? 2 : 4)));
+	return 0;
+}
+
+int
+base64_decode(struct buf *out, struct bytes text, struct err *e)
+{
+	struct group g = { 0 };
+	size_t start = out->n;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && !out->over && i < text.n; i++)
+		if (!is_blank(text.p[i]))
+			r = take(out, &g, text.p[i], i, e);
+	if (r == 0 && !out->over)
+		r = finish(out, &g, e);
+	if (r == 0)
+		r = buf_check(out, "base64", e);
+	if (r != 0)
+		out->n = start; /* nothing is written on failure */
+	return r;
+}
+
+void
+base64_encode(struct buf *out, struct bytes b, size_t wrap)
+{
+	size_t column = 0;
+
+	for (size_t i = 0; i < b.n; i += 3) {
+		struct bytes in = bytes_slice(b, i, 3);
+		uint32_t bits = (uint32_t)in.p[0] << 16;
+
+		if (in.n > 1)
+			bits |= (uint32_t)in.p[1] << 8;
+		if (in.n > 2)
+			bits |= in.p[2];
+		for (unsigned j = 0; j < 4; j++) {
+			buf_put_u8(out, j > in.n ? '=' : (uint8_t)alphabet[bits >> (18 - 6 * j) & 63]);
+			if (wrap != 0 && ++column == wrap) {
+				buf_put_str(out, "\r\n");
+				column = 0;
+			}
+		}
+	}
+	if (column != 0)
+		buf_put_str(out, "\r\n");
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* codec/json.c - JSON by jansson */
+#include "core/codec/json.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "core/base/rnd.h"
+#include "core/base/text.h"
+
+/*
+ * Before main(), as jansson wants it: our allocator, so that no json_*() of ours returns
+ * NULL for want of memory, and a seed from the kernel, since jansson would look for
+ * one in /dev/urandom, which a confined role cannot open.
+ */
+__attribute__((constructor)) static void
+set_up_jansson(void)
+{
+	size_t seed;
+
+	rnd_bytes(&seed, sizeof(seed));
+	json_set_alloc_funcs(mem_zalloc, mem_free);
+	json_object_seed(seed | 1); /* 0 would mean: choose one */
+}
+
+int
+json_parse(json_t **out, struct bytes text, struct err *e)
+{
+	const char *p = text.n != 0 ? (const char *)text.p : "";
+	json_error_t why;
+	json_t *v = json_loadb(p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+	char *near;
+
+	if (v != NULL) {
+		*out = v;
+		return 0;
+	}
+	/* What stands near the error may be a password: the position is enough. */
+	near = strstr(why.text, " near '");
+	if (near != NULL)
+		*near = 0;
+	return err_set(e, E_FORMAT, "json:%d:%d: %s", why.line, why.column, why.text);
+}
+
+static int
+put_chunk(const char *p, size_t n, void *ctx)
+{
+	buf_put(ctx, p, n);
+	return 0;
+}
+
+void
+json_print(struct buf *out, const json_t *v, bool pretty)
+{
+	size_t how = JSON_ENCODE_ANY | (pretty ? JSON_INDENT(2) : JSON_COMPACT);
+
+	(void)json_dump_callback(v, put_chunk, out, how);
+}
+
+const char *
+json_str(const json_t *obj, const char *key, const char *def)
+{
+	const char *s = json_string_value(json_object_get(obj, key));
+
+	return s != NULL ? s : def;
+}
+
+int64_t
+json_int(const json_t *obj, const char *key, int64_t def)
+{
+	const json_t *v = json_object_get(obj, key);
+
+	return json_is_integer(v) ? json_integer_value(v) : def;
+}
+
+bool
+json_flag(const json_t *obj, const char *key, bool def)
+{
+	const json_t *v = json_object_get(obj, key);
+
+	return json_is_boolean(v) ? json_is_true(v) : def;
+}
+
+void
+json_setf(json_t *obj, const char *key, const char *fmt, ...)
+{
+	AUTO_BUF text = { 0 };
+	AUTO_BUF safe = { 0 };
+	json_t *v;
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vprintf(&text, fmt, ap);
+	va_end(ap);
+	v = json_stringn(buf_str(&text), text.n); /* NULL for what is not UTF-8 */
+	if (v == NULL) {
+		text_escape(&safe, bytes_of_buf(&text));
+		v = json_stringn(buf_str(&safe), safe.n);
+	}
+	(void)json_object_set_new(obj, key, v);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net/census.c - how many connections each client address has: a table with a secret hash */
+#include "core/net/census.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "core/base/rnd.h"
+
+struct census_entry {
+	struct census_entry *next;
+	size_t bucket, count;
+	uint8_t key[16];
+};
+
+struct census {
+	uint64_t secret[2]; /* so that nobody can choose addresses that share a bucket */
+	size_t mask;
+	struct census_entry **bucket;
+};
+
+struct census *
+census_new(size_t expected)
+{
+	struct census *c = mem_zalloc(sizeof(*c));
+	size_t n = 64;
+
+	while (n < expected && n < (size_t)1 << 20)
+		n *= 2;
+	c->mask = n - 1;
+	c->bucket = mem_zalloc_n(n, sizeof(struct census_entry *));
+	rnd_bytes(c->secret, sizeof(c->secret));
+	return c;
+}
+
+void
+census_free(struct census *c)
+{
+	struct census_entry *next;
+
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i <= c->mask; i++) {
+		for (struct census_entry *e = c->bucket[i]; e != NULL; e = next) {
+			next = e->next;
+			mem_free(e);
+		}
+	}
+	mem_free(c->bucket);
+	mem_free(c);
+}
+
+static void
+make_key(uint8_t key[16], const struct sockaddr_storage *from)
+{
+	const struct sockaddr_in *in = (const void *)from;
+	const struct sockaddr_in6 *in6 = (const void *)from;
+
+	memset(key, 0, 16);
+	if (from->ss_family == AF_INET6) {
+		memcpy(key, &in6->sin6_addr, 16);
+	} else if (from->ss_family == AF_INET) {
+		key[10] = key[11] = 0xff;
+		memcpy(key + 12, &in->sin_addr, 4);
+	}
+}
+
+static size_t
+bucket_of(const struct census *c, const uint8_t key[16])
+{
+	uint64_t a, b;
+	unsigned __int128 m;
+
+	memcpy(&a, key, 8);
+	memcpy(&b, key + 8, 8);
+	m = (unsigned __int128)(a ^ c->secret[0]) * (b ^ c->secret[1]);
+	return (size_t)((uint64_t)m ^ (uint64_t)(m >> 64)) & c->mask;
+}
+
+struct census_entry *
+census_enter(struct census *c, const struct sockaddr_storage *from, size_t limit)
+{
+	struct census_entry *e;
+	uint8_t key[16];
+	size_t b;
+
+	if (limit == 0)
+		return NULL;
+	make_key(key, from);
+	b = bucket_of(c, key);
+	for (e = c->bucket[b]; e != NULL && memcmp(e->key, key, 16) != 0; e = e->next)
+		;
+	if (e == NULL) {
+		e = mem_zalloc(sizeof(*e));
+		*e = (struct census_entry){ .next = c->bucket[b], .bucket = b };
+		memcpy(e->key, key, 16);
+		c->bucket[b] = e;
+	}
+	if (e->count >= limit)
+		return NULL;
+	e->count++;
+	return e;
+}
+
+void
+census_leave(struct census *c, struct census_entry *e)
+{
+	struct census_entry **at;
+
+	if (e == NULL || --e->count != 0)
+		return;
+	for (at = &c->bucket[e->bucket]; *at != e; at = &(*at)->next)
+		;
+	*at = e->next;
+	mem_free(e);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net/conn.h - a client's connection: phases with absolute deadlines, guarded heads in, whole answers out */
+#ifndef CORE_NET_CONN_H
+#define CORE_NET_CONN_H
+
+#include "core/net/guard.h"
+#include "core/net/http.h"
+#include "core/net/listener.h"
+
+/*
+ * A connection passes heads that the guard has judged, with their bodies, to an inner
+ * descriptor (at whose other end an HTTP library decodes and formats), and one answer a
+ * request back.  Nothing of the inner side exists while no request is under way.
+ *
+ * All work is done from events; whatever a hook below or a conn_* call leaves to do is done
+ * by `settle`, which the owner runs last in each event.  Connections that are over
+ * stay valid until conn_pool_reap().
+ */
+struct conn;
+struct conn_pool;
+
+/* What the owner does; `r` is what its open() returned. */
+struct conn_hooks {
+	/*
+	 * Judge a whole head (borrowed).  NULL and *no filled refuses it.  Otherwise *g is
+	 * borrowed until finished().
+	 */
+	struct http_request *(*open)(void *ctx, struct conn *c, struct bytes head, const struct guard **g,
+	    struct guard_no *no);
+	/* The inner descriptor (owned by the connection from here on) or -1. */
+	int (*start)(void *ctx, struct http_request *r);
+	/*
+	 * The connection is done with r.  true: the owner still needs the connection (an
+	 * answer is due): it stays valid until conn_forget().
+	 */
+	bool (*finished)(void *ctx, struct http_request *r);
+	http_refused refused;
+	loop_fn settle;
+};
+
+struct conn_pool *conn_pool_new(struct loop *l, const struct http_limits *lim, const struct conn_hooks *hooks,
+    void *ctx);
+void conn_pool_free(struct conn_pool *p); /* closes everything */
+/* Take an accepted descriptor (owned), or close it when a cap forbids it. */
+void conn_pool_take(struct conn_pool *p, int fd, const struct sockaddr_storage *from,
+    struct tls_server *tls, int tag);
+size_t conn_pool_count(const struct conn_pool *p);
+/* From now on every answer closes; what is idle is closed at once, everything when `now`. */
+void conn_pool_drain(struct conn_pool *p, bool now);
+void conn_pool_reap(struct conn_pool *p);
+/* Has octets for the inner side, or closed it, since the last call? */
+bool conn_pool_kicked(struct conn_pool *p);
+
+/* Move octets between the inner side and the client as far as they go. */
+void conn_pump(struct conn *c);
+/* The inner side has seen the end of the body (chunked ones have no other mark). */
+void conn_body_end(struct conn *c);
+/* The body is too long: answer 413 and close. */
+void conn_body_over(struct conn *c);
+/*
+ * From the inner side will come a final answer with `octets` of body; close: and the
+ * connection ends with it.  false when the connection does not want an answer any more.
+ */
+bool conn_answer(struct conn *c, uint64_t octets, bool close);
+/* Must the answer say that the connection closes? */
+bool conn_closing(const struct conn *c);
+void conn_forget(struct conn *c); /* the request is over for the owner */
+
+/* Of the connection; borrowed while it is valid. */
+int conn_tag(const struct conn *c);
+const char *conn_id(const struct conn *c); /* of the request under way */
+const char *conn_address(const struct conn *c);
+uid_t conn_uid(const struct conn *c);
+const struct tls_peer *conn_peer(struct conn *c); /* NULL: plain */
+int conn_binding(const struct conn *c, char out[TLS_BINDING_MAX], struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net/conn_inside.h - what conn.c (one connection) and conn_pool.c (all of them) share; for no one else */
+#ifndef CORE_NET_CONN_INSIDE_H
+#define CORE_NET_CONN_INSIDE_H
+
+#include <sys/queue.h>
+
+#include "core/net/census.h"
+#include "core/net/conn.h"
+#include "core/net/transport.h"
+
+/* Each phase has one length, so its queue is in the order of the deadlines. */
+enum phase {
+	PHASE_HANDSHAKE,
+	PHASE_WARM,   /* idle for less than NET_WARM_MS: the peer stays parsed */
+	PHASE_IDLE,
+	PHASE_HEAD,
+	PHASE_BODY,
+	PHASE_ANSWER,
+	PHASE_LINGER, /* everything is said: the client's last octets are dropped */
+	PHASE_GONE,   /* closed, but a request is still unanswered */
+	PHASE_DEAD,   /* for conn_pool_reap() */
+	PHASE_COUNT
+};
+
+TAILQ_HEAD(conn_queue, conn);
+
+struct conn_pool {
+	struct loop *loop;
+	struct http_limits lim;
+	const struct conn_hooks *hooks;
+	void *ctx;
+	struct census *census;
+	struct loop_timer *tick;
+	uint64_t length_ms[PHASE_COUNT]; /* UINT64_MAX: without end */
+	uint64_t tick_ms;
+	size_t count;
+	bool ticking, draining, kicked;
+	struct conn_queue queue[PHASE_COUNT];
+	uint8_t scratch[NET_RECORD];
+};
+
+struct conn {
+	TAILQ_ENTRY(conn) link;
+	struct conn_pool *pool;
+	enum phase phase;
+	uint64_t until_ms;
+	struct transport t;
+	struct loop_io *io;
+	unsigned watched;
+	struct census_entry *census;
+	struct tls_peer *peer;
+	uid_t uid;
+	int tag;
+	bool finished_out;      /* transport_finish() was called */
+	/* the request under way */
+	struct http_request *request;
+	int inner;
+	struct buf in, out;
+	size_t looked;          /* how far guard_end() has come in `in` */
+	size_t need;            /* octets of `in` that are this request; chunked: unknown, 0 */
+	size_t fed;             /* of these, given to the inner side */
+	size_t wire;            /* octets of a chunked body so far */
+	size_t put;             /* octets of `out` that the client has */
+	bool chunked, expect, close, answered, measured;
+	uint64_t answer_body, answer_left; /* octets of the answer that are still to come, once measured */
+	size_t lingered;
+	char id[HTTP_ID_MAX];
+	char address[PEER_TEXT_MAX];
+};
+
+/* To the end of a phase's queue, with a new deadline. */
+void conn_enter(struct conn *c, enum phase phase);
+/* End the connection now.  The struct stays until it is reaped. */
+void conn_close(struct conn *c);
+/* Refuse what is under way with an answer of our own, and close. */
+void conn_refuse(struct conn *c, unsigned status, const char *event, const char *text);
+/* The loop's callback for the client's descriptor. */
+void conn_event(void *ctx, int fd, unsigned events);
+void conn_free_peer(struct conn *c);
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net/conn_pool.c - all connections: caps, deadlines, draining */
+#include "core/net/conn_inside.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+
+/* A phase has lasted too long. */
+static void
+expire(struct conn *c)
+{
+	switch (c->phase) {
+	case PHASE_HANDSHAKE:
+		c->pool->hooks->refused(c->pool->ctx, c->address, "time.handshake", "the handshake took too long", "");
+		conn_close(c);
+		break;
+	case PHASE_WARM:
+		conn_free_peer(c);
+		conn_enter(c, PHASE_IDLE);
+		break;
+	case PHASE_IDLE:
+		transport_finish(&c->t);
+		conn_close(c);
+		break;
+	case PHASE_HEAD:
+		conn_refuse(c, 408, "time.head", "the head took too long");
+		break;
+	case PHASE_BODY:
+		conn_refuse(c, 408, "time.body", "the body took too long");
+		break;
+	case PHASE_ANSWER:
+		conn_refuse(c, 503, "time.answer", "the answer took too long");
+		break;
+	case PHASE_LINGER:
+		conn_close(c);
+		break;
+	case PHASE_GONE:
+	case PHASE_DEAD:
+	case PHASE_COUNT:
+		break;
+	}
+}
+
+static void
+on_tick(void *ctx)
+{
+	struct conn_pool *p = ctx;
+	uint64_t now = clock_monotonic_ms();
+	struct conn *c;
+
+	p->ticking = false;
+	for (int i = 0; i < PHASE_GONE; i++) {
+		while ((c = TAILQ_FIRST(&p->queue[i])) != NULL && c->until_ms <= now)
+			expire(c);
+	}
+	if (p->count != 0) {
+		loop_timer_in(p->tick, p->tick_ms);
+		p->ticking = true;
+	}
+	p->hooks->settle(p->ctx);
+}
+
+static void
+set_lengths(struct conn_pool *p)
+{
+	const struct http_limits *l = &p->lim;
+	uint64_t warm = l->idle_ms < NET_WARM_MS ? l->idle_ms : NET_WARM_MS;
+	const uint64_t length[PHASE_COUNT] = {
+		[PHASE_HANDSHAKE] = l->handshake_ms, [PHASE_WARM] = warm, [PHASE_IDLE] = l->idle_ms - warm,
+		[PHASE_HEAD] = l->head_ms, [PHASE_BODY] = l->body_ms, [PHASE_ANSWER] = l->answer_ms,
+		[PHASE_LINGER] = NET_LINGER_MS, [PHASE_GONE] = UINT64_MAX, [PHASE_DEAD] = UINT64_MAX,
+	};
+
+	memcpy(p->length_ms, length, sizeof(length));
+	p->tick_ms = NET_TICK_MS;
+	for (int i = 0; i < PHASE_GONE; i++) {
+		if (i != PHASE_IDLE && length[i] / 4 < p->tick_ms)
+			p->tick_ms = length[i] / 4 + 1;
+	}
+}
+
+struct conn_pool *
+conn_pool_new(struct loop *l, const struct http_limits *lim, const struct conn_hooks *hooks, void *ctx)
+{
+	struct conn_pool *p = mem_zalloc(sizeof(*p));
+
+	p->loop = l;
+	p->lim = *lim;
+	p->hooks = hooks;
+	p->ctx = ctx;
+	p->census = census_new(lim->connections);
+	p->tick = loop_timer_new(l, on_tick, p);
+	set_lengths(p);
+	for (int i = 0; i < PHASE_COUNT; i++)
+		TAILQ_INIT(&p->queue[i]);
+	return p;
+}
+
+void
+conn_pool_reap(struct conn_pool *p)
+{
+	struct conn *c;
+
+	while ((c = TAILQ_FIRST(&p->queue[PHASE_DEAD])) != NULL) {
+		TAILQ_REMOVE(&p->queue[PHASE_DEAD], c, link);
+		census_leave(p->census, c->census);
+		conn_free_peer(c);
+		mem_free(c);
+		p->count--;
+	}
+}
+
+void
+conn_pool_drain(struct conn_pool *p, bool now)
+{
+	struct conn *c;
+
+	p->draining = true;
+	for (int i = 0; i < PHASE_GONE; i++) {
+		if (!now && i >= PHASE_HEAD)
+			break;
+		while ((c = TAILQ_FIRST(&p->queue[i])) != NULL) {
+			transport_finish(&c->t);
+			conn_close(c);
+		}
+	}
+}
+
+void
+conn_pool_free(struct conn_pool *p)
+{
+	struct conn *c;
+
+	if (p == NULL)
+		return;
+	conn_pool_drain(p, true);
+	while ((c = TAILQ_FIRST(&p->queue[PHASE_GONE])) != NULL)
+		conn_forget(c);
+	conn_pool_reap(p);
+	loop_timer_free(p->tick);
+	census_free(p->census);
+	mem_free(p);
+}
+
+/* Room for one more, if need be that of the connection that has been idle for longest. */
+static bool
+make_room(struct conn_pool *p)
+{
+	struct conn *c = TAILQ_FIRST(&p->queue[PHASE_IDLE]);
+
+	if (p->count < p->lim.connections)
+		return true;
+	if (c == NULL)
+		c = TAILQ_FIRST(&p->queue[PHASE_WARM]);
+	if (c == NULL)
+		return false;
+	transport_finish(&c->t);
+	conn_close(c);
+	conn_pool_reap(p);
+	return p->count < p->lim.connections;
+}
+
+static void
+adopt(struct conn_pool *p, struct conn *c, struct tls_server *tls)
+{
+	c->pool = p;
+	c->inner = -1;
+	c->in = BUF_MAX(p->lim.head_octets + p->lim.body_octets + 2 * (size_t)NET_RECORD);
+	c->phase = tls != NULL ? PHASE_HANDSHAKE : PHASE_WARM;
+	TAILQ_INSERT_TAIL(&p->queue[c->phase], c, link);
+	conn_enter(c, c->phase);
+	p->count++;
+	c->watched = LOOP_READ;
+	c->io = loop_io_new(p->loop, c->t.fd, LOOP_READ, conn_event, c);
+	if (!p->ticking)
+		loop_timer_in(p->tick, p->tick_ms);
+	p->ticking = true;
+}
+
+void
+conn_pool_take(struct conn_pool *p, int fd, const struct sockaddr_storage *from, struct tls_server *tls,
+    int tag)
+{
+	bool local = from->ss_family == AF_UNIX;
+	struct conn *c = mem_zalloc(sizeof(*c));
+	const char *refusal = NULL;
+
+	peer_address(fd, c->address);
+	c->tag = tag;
+	c->uid = (uid_t)-1;
+	c->t.fd = -1;
+	c->census = census_enter(p->census, from, local ? SIZE_MAX : p->lim.connections_per_address);
+	if (c->census == NULL)
+		refusal = "cap.address";
+	else if (!make_room(p))
+		refusal = "cap.total";
+	else if (local && peer_uid(fd, &c->uid, NULL) != 0)
+		refusal = "peer.unknown";
+	if (refusal != NULL)
+		(void)close(fd);
+	else if (transport_open(&c->t, fd, tls, NULL) != 0)
+		refusal = "tls.memory";
+	if (refusal == NULL) {
+		adopt(p, c, tls);
+		return;
+	}
+	p->hooks->refused(p->ctx, c->address, refusal, "connection closed at once", "");
+	census_leave(p->census, c->census);
+	mem_free(c);
+}
+
+size_t
+conn_pool_count(const struct conn_pool *p)
+{
+	return p->count;
+}
+
+bool
+conn_pool_kicked(struct conn_pool *p)
+{
+	bool kicked = p->kicked;
+
+	p->kicked = false;
+	return kicked;
+}

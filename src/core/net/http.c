@@ -1,0 +1,670 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net/http.c - the HTTP server: requests and answers over libmicrohttpd, which sees no network */
+#include "core/net/http.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "core/base/mem.h"
+#include "core/net/canned.h"
+#include "core/net/conn.h"
+#include "core/net/path.h"
+
+#define POOL_OCTETS(head) (2 * (head) + 8192) /* of libmicrohttpd, for one request */
+#define POOL_STEP         ((size_t)4096)
+
+const struct http_limits http_limits_default = {
+	.handshake_ms = 5000, .head_ms = 10000, .body_ms = 10000, .answer_ms = 30000, .idle_ms = 60000,
+	.head_octets = 8192, .body_octets = 65536, .connections = 4096, .connections_per_address = 256,
+};
+
+enum request_state {
+	REQUEST_COMING,   /* the body is not whole */
+	REQUEST_ASKED,    /* the handler has it */
+	REQUEST_ANSWERED,
+};
+
+/*
+ * Three hold a request: its connection (conn), libmicrohttpd (in_mhd), and while it is
+ * ASKED the handler.  It goes when the last lets go.
+ */
+struct http_request {
+	TAILQ_ENTRY(http_request) link; /* in busy or waiting, from start to the end */
+	struct http_server *server;
+	struct conn *conn;
+	struct MHD_Connection *mhd;
+	bool listed, in_mhd, suspended;
+	enum request_state state;
+	struct guard guard;
+	char *head, *target, *query;    /* target is cut at its '?' */
+	struct buf path, body;
+	char id[HTTP_ID_MAX];
+	struct MHD_Response *response;
+	unsigned status;
+	void *user;
+};
+
+TAILQ_HEAD(request_queue, http_request);
+
+struct listening {
+	struct listening *next;
+	struct listener *listener;
+	struct tls_server *tls;
+	int tag;
+};
+
+struct http_server {
+	struct loop *loop;
+	struct http_limits lim;
+	http_handler fn;
+	http_refused refused;
+	void *ctx;
+	struct conn_pool *pool;
+	struct MHD_Daemon *mhd;
+	struct loop_io *mhd_io;
+	struct loop_timer *again, *drain_end;
+	bool due;                         /* libmicrohttpd has work */
+	struct listening *listening;
+	struct request_queue busy, waiting; /* waiting: suspended, until the handler answers */
+	bool draining;
+	loop_fn drained;
+	void *drained_ctx;
+};
+
+/* Where the other end of a socketpair "comes from": how libmicrohttpd's connection finds its request. */
+union origin {
+	struct sockaddr sa;
+	struct sockaddr_un un;
+	struct {
+		sa_family_t family;
+		struct http_request *request;
+	} is;
+};
+
+static void
+request_free(struct http_request *r)
+{
+	if (r->listed)
+		TAILQ_REMOVE(r->suspended ? &r->server->waiting : &r->server->busy, r, link);
+	if (r->response != NULL)
+		MHD_destroy_response(r->response);
+	mem_free(r->head);
+	mem_free(r->target);
+	buf_free(&r->path);
+	buf_free(&r->body);
+	mem_free(r);
+}
+
+static void
+request_release(struct http_request *r)
+{
+	if (r->conn == NULL && !r->in_mhd && r->state != REQUEST_ASKED)
+		request_free(r);
+}
+
+/* The names and values become C strings in the request's own copy of the head. */
+static void
+terminate(struct http_request *r)
+{
+	struct guard *g = &r->guard;
+	const char *q;
+
+	r->head[g->method_text.p + g->method_text.n - (const uint8_t *)r->head] = 0;
+	for (size_t i = 0; i < g->n; i++) {
+		const struct guard_field *f = &g->field[i];
+
+		r->head[f->name.p + f->name.n - (const uint8_t *)r->head] = 0;
+		r->head[f->value.p + f->value.n - (const uint8_t *)r->head] = 0;
+	}
+	r->target = mem_dup(g->target.p, g->target.n);
+	q = strchr(r->target, '?');
+	r->query = q != NULL ? r->target + (q - r->target) + 1 : r->target + g->target.n;
+	r->target[path_length(g->target)] = 0;
+}
+
+static struct http_request *
+on_open(void *ctx, struct conn *c, struct bytes head, const struct guard **g, struct guard_no *no)
+{
+	struct http_server *s = ctx;
+	struct http_request *r = mem_zalloc(sizeof(*r));
+
+	r->server = s;
+	r->head = mem_dup(head.p, head.n);
+	r->body = BUF_MAX(s->lim.body_octets);
+	(void)snprintf(r->id, sizeof(r->id), "%s", conn_id(c));
+	if (!guard_check(&r->guard, (struct bytes){ (uint8_t *)r->head, head.n }, no)) {
+		request_free(r);
+		return NULL;
+	}
+	if (path_decode(&r->path, r->guard.target, NULL) != 0) {
+		*no = (struct guard_no){ 400, "head.path", "the path is written in a way that is not taken here" };
+		request_free(r);
+		return NULL;
+	}
+	terminate(r);
+	r->conn = c;
+	*g = &r->guard;
+	return r;
+}
+
+static int
+on_start(void *ctx, struct http_request *r)
+{
+	struct http_server *s = ctx;
+	union origin o = { 0 };
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
+		return -1;
+	o.is.family = AF_UNIX;
+	o.is.request = r;
+	r->in_mhd = true;
+	TAILQ_INSERT_TAIL(&s->busy, r, link);
+	r->listed = true;
+	if (MHD_add_connection(s->mhd, ends[1], &o.sa, sizeof(o)) == MHD_YES)
+		return ends[0];
+	r->in_mhd = false; /* libmicrohttpd has closed its end */
+	(void)close(ends[0]);
+	return -1;
+}
+
+static bool
+on_finished(void *ctx, struct http_request *r)
+{
+	(void)ctx;
+	if (r->state == REQUEST_ASKED)
+		return true;
+	r->conn = NULL;
+	request_release(r);
+	return false;
+}
+
+static struct http_request *
+request_of(struct MHD_Connection *m)
+{
+	const union MHD_ConnectionInfo *i = MHD_get_connection_info(m, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return i != NULL ? i->socket_context : NULL;
+}
+
+/* libmicrohttpd has begun, or is done, with a descriptor. */
+static void
+on_mhd_connection(void *ctx, struct MHD_Connection *m, void **slot, enum MHD_ConnectionNotificationCode what)
+{
+	const union MHD_ConnectionInfo *i;
+	struct http_request *r = *slot;
+	union origin o;
+
+	(void)ctx;
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		i = MHD_get_connection_info(m, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+		if (i == NULL || i->client_addr == NULL)
+			abort();
+		memcpy(&o, i->client_addr, sizeof(o));
+		*slot = o.is.request;
+		o.is.request->mhd = m;
+	} else if (r != NULL) {
+		*slot = NULL;
+		r->mhd = NULL;
+		r->in_mhd = false;
+		request_release(r);
+	}
+}
+
+static enum MHD_Result
+collect(struct http_request *r, const char *data, size_t *n)
+{
+	buf_put(&r->body, data, *n);
+	*n = 0;
+	if (!r->body.over)
+		return MHD_YES;
+	conn_body_over(r->conn); /* r->conn is NULL after */
+	return MHD_NO;
+}
+
+static enum MHD_Result
+wait_for_answer(struct http_request *r)
+{
+	MHD_suspend_connection(r->mhd);
+	TAILQ_REMOVE(&r->server->busy, r, link);
+	r->suspended = true;
+	TAILQ_INSERT_TAIL(&r->server->waiting, r, link);
+	return MHD_YES;
+}
+
+/* libmicrohttpd's access handler: called at the head, for each piece of body, at the end, and after a resume. */
+static enum MHD_Result
+on_mhd_request(void *ctx, struct MHD_Connection *m, const char *url, const char *method, const char *version,
+    const char *data, size_t *n, void **slot)
+{
+	struct http_request *r = request_of(m);
+
+	(void)ctx, (void)url, (void)method, (void)version;
+	if (r == NULL || r->conn == NULL)
+		return MHD_NO;
+	if (*slot == NULL) {
+		*slot = r;
+		return MHD_YES;
+	}
+	if (*n != 0)
+		return collect(r, data, n);
+	if (r->state == REQUEST_COMING) {
+		conn_body_end(r->conn);
+		r->state = REQUEST_ASKED;
+		r->server->fn(r->server->ctx, r);
+	}
+	if (r->state == REQUEST_ASKED)
+		return wait_for_answer(r);
+	return r->response != NULL ? MHD_queue_response(m, r->status, r->response) : MHD_NO;
+}
+
+static void
+pump_busy(struct http_server *s)
+{
+	struct http_request *next;
+
+	for (struct http_request *r = TAILQ_FIRST(&s->busy); r != NULL; r = next) {
+		next = TAILQ_NEXT(r, link);
+		if (r->conn != NULL)
+			conn_pump(r->conn);
+	}
+}
+
+/* The last thing in every event: let libmicrohttpd and the connections work until both have nothing to do. */
+static void
+settle(void *ctx)
+{
+	struct http_server *s = ctx;
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	for (int i = 0; i < NET_TURNS_MAX; i++) {
+		s->due = conn_pool_kicked(s->pool) || s->due;
+		if (!s->due)
+			break;
+		(void)MHD_run(s->mhd);
+		pump_busy(s);
+		s->due = MHD_get_timeout(s->mhd, &ms) == MHD_YES && ms == 0;
+	}
+	if (s->due)
+		loop_timer_in(s->again, 0);
+	conn_pool_reap(s->pool);
+	if (s->draining && conn_pool_count(s->pool) == 0)
+		loop_timer_in(s->drain_end, 0);
+}
+
+static void
+on_mhd_ready(void *ctx, int fd, unsigned events)
+{
+	struct http_server *s = ctx;
+
+	(void)fd, (void)events;
+	s->due = true;
+	settle(s);
+}
+
+static void
+on_again(void *ctx)
+{
+	on_mhd_ready(ctx, -1, 0);
+}
+
+static void
+on_refused(void *ctx, const char *address, const char *event, const char *detail, const char *id)
+{
+	struct http_server *s = ctx;
+
+	if (s->refused != NULL)
+		s->refused(s->ctx, address, event, detail, id);
+}
+
+static const struct conn_hooks hooks = {
+	.open = on_open, .start = on_start, .finished = on_finished, .refused = on_refused, .settle = settle,
+};
+
+static struct MHD_Daemon *
+start_mhd(struct http_server *s)
+{
+#if MHD_VERSION >= 0x00097701
+	const enum MHD_OPTION strict = MHD_OPTION_CLIENT_DISCIPLINE_LVL;
+	const int level = 3;
+#else
+	const enum MHD_OPTION strict = MHD_OPTION_STRICT_FOR_CLIENT;
+	const int level = 1;
+#endif
+
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+	    on_mhd_request, s, MHD_OPTION_NOTIFY_CONNECTION, on_mhd_connection, s,
+	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)(2 * s->lim.connections + 16),
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_OCTETS(s->lim.head_octets),
+	    MHD_OPTION_CONNECTION_MEMORY_INCREMENT, POOL_STEP,
+	    MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, strict, level, MHD_OPTION_END);
+}
+
+static void
+on_drain_end(void *ctx)
+{
+	struct http_server *s = ctx;
+	loop_fn done = s->drained;
+
+	conn_pool_drain(s->pool, true);
+	s->draining = false;
+	s->due = true;
+	settle(s);
+	s->drained = NULL;
+	if (done != NULL)
+		done(s->drained_ctx); /* may free s */
+}
+
+struct http_server *
+http_server_new(struct loop *l, const struct http_limits *lim, http_handler fn, http_refused refused, void *ctx)
+{
+	struct http_server *s = mem_zalloc(sizeof(*s));
+	const union MHD_DaemonInfo *i;
+
+	(void)signal(SIGPIPE, SIG_IGN); /* OpenSSL and sendfile() write without MSG_NOSIGNAL */
+	*s = (struct http_server){ .loop = l, .lim = *lim, .fn = fn, .refused = refused, .ctx = ctx };
+	TAILQ_INIT(&s->busy);
+	TAILQ_INIT(&s->waiting);
+	s->pool = conn_pool_new(l, lim, &hooks, s);
+	s->again = loop_timer_new(l, on_again, s);
+	s->drain_end = loop_timer_new(l, on_drain_end, s);
+	s->mhd = start_mhd(s);
+	i = s->mhd != NULL ? MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	if (i == NULL)
+		abort(); /* memory or descriptors, at the start of a role */
+	s->mhd_io = loop_io_new(l, i->epoll_fd, LOOP_READ, on_mhd_ready, s);
+	return s;
+}
+
+static void
+on_connection(void *ctx, struct listener *l, int fd, const struct sockaddr_storage *from)
+{
+	struct http_server *s = ctx;
+
+	for (const struct listening *i = s->listening; i != NULL; i = i->next) {
+		if (i->listener == l) {
+			conn_pool_take(s->pool, fd, from, i->tls, i->tag);
+			return;
+		}
+	}
+	(void)close(fd);
+}
+
+int
+http_server_listen(struct http_server *s, int fd, struct tls_server *tls, int tag, struct err *e)
+{
+	struct listening *i;
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+		fd_autoclose(&fd);
+		return err_errno(e, E_IO, "listening socket");
+	}
+	i = mem_zalloc(sizeof(*i));
+	*i = (struct listening){ .next = s->listening, .tls = tls, .tag = tag };
+	i->listener = listener_new(s->loop, fd, on_connection, settle, s);
+	s->listening = i;
+	return 0;
+}
+
+static void
+stop_listening(struct http_server *s)
+{
+	struct listening *next;
+
+	for (struct listening *i = s->listening; i != NULL; i = next) {
+		next = i->next;
+		listener_free(i->listener);
+		mem_free(i);
+	}
+	s->listening = NULL;
+}
+
+void
+http_server_drain(struct http_server *s, unsigned ms, loop_fn done, void *ctx)
+{
+	stop_listening(s);
+	s->draining = true;
+	s->drained = done;
+	s->drained_ctx = ctx;
+	loop_timer_in(s->drain_end, ms);
+	conn_pool_drain(s->pool, false);
+	loop_timer_in(s->again, 0); /* which settles, outside of whatever called this */
+}
+
+void
+http_server_free(struct http_server *s)
+{
+	struct http_request *r;
+
+	if (s == NULL)
+		return;
+	stop_listening(s);
+	s->draining = false;
+	conn_pool_drain(s->pool, true);
+	while ((r = TAILQ_FIRST(&s->waiting)) != NULL)
+		http_refuse(r, 503, "busy", "the server ends", NULL);
+	(void)MHD_run(s->mhd); /* it may not be stopped while it has suspended connections */
+	loop_io_free(s->mhd_io);
+	MHD_stop_daemon(s->mhd);
+	while ((r = TAILQ_FIRST(&s->busy)) != NULL)
+		request_free(r);
+	conn_pool_free(s->pool);
+	loop_timer_free(s->again);
+	loop_timer_free(s->drain_end);
+	mem_free(s);
+}
+
+size_t
+http_server_connections(const struct http_server *s)
+{
+	return conn_pool_count(s->pool);
+}
+
+const char *
+http_id(const struct http_request *r)
+{
+	return r->id;
+}
+
+int
+http_tag(const struct http_request *r)
+{
+	return conn_tag(r->conn);
+}
+
+const char *
+http_method(const struct http_request *r)
+{
+	return (const char *)r->guard.method_text.p;
+}
+
+const char *
+http_path(const struct http_request *r)
+{
+	return (const char *)r->path.p;
+}
+
+const char *
+http_raw_path(const struct http_request *r)
+{
+	return r->target;
+}
+
+const char *
+http_query(const struct http_request *r)
+{
+	return r->query;
+}
+
+const char *
+http_header(const struct http_request *r, const char *name)
+{
+	const struct guard_field *f = guard_find(&r->guard, name);
+
+	return f != NULL ? (const char *)f->value.p : NULL;
+}
+
+size_t
+http_header_count(const struct http_request *r, const char *name)
+{
+	return guard_count(&r->guard, name);
+}
+
+struct bytes
+http_body(const struct http_request *r)
+{
+	return bytes_of_buf(&r->body);
+}
+
+const char *
+http_address(const struct http_request *r)
+{
+	return conn_address(r->conn);
+}
+
+uid_t
+http_peer_uid(const struct http_request *r)
+{
+	return conn_uid(r->conn);
+}
+
+const struct tls_peer *
+http_tls(const struct http_request *r)
+{
+	return conn_peer(r->conn);
+}
+
+int
+http_binding(const struct http_request *r, char out[TLS_BINDING_MAX], struct err *e)
+{
+	return conn_binding(r->conn, out, e);
+}
+
+void
+http_set_user(struct http_request *r, void *user)
+{
+	r->user = user;
+}
+
+void *
+http_user(const struct http_request *r)
+{
+	return r->user;
+}
+
+/* An answer without a body, whatever it says (RFC 9110 6.4.1). */
+static bool
+is_bodiless(unsigned status)
+{
+	return status < 200 || status == 204 || status == 304;
+}
+
+/* The body as libmicrohttpd wants it; NULL when it cannot be had.  *octets of it. */
+static struct MHD_Response *
+make_body(const struct http_answer *a, uint64_t *octets)
+{
+	struct MHD_Response *m;
+	struct stat st;
+	int fd;
+
+	*octets = is_bodiless(a->status) ? 0 : a->body.n;
+	if (a->fd <= 0 || is_bodiless(a->status))
+		return MHD_create_response_from_buffer((size_t)*octets, (void *)(uintptr_t)a->body.p,
+		    MHD_RESPMEM_MUST_COPY);
+	if (fstat(a->fd, &st) != 0 || !S_ISREG(st.st_mode) || (fd = fcntl(a->fd, F_DUPFD_CLOEXEC, 3)) < 0)
+		return NULL;
+	*octets = (uint64_t)st.st_size;
+	m = MHD_create_response_from_fd_at_offset64(*octets, fd, 0);
+	if (m == NULL)
+		(void)close(fd);
+	return m;
+}
+
+static bool
+add(struct MHD_Response *m, const char *name, const char *value)
+{
+	return MHD_add_response_header(m, name, value) == MHD_YES;
+}
+
+static bool
+add_fields(struct MHD_Response *m, const struct http_request *r, const struct http_answer *a)
+{
+	bool ok = true, cache = false;
+
+	for (const struct http_header_field *f = a->fields; f != NULL && f->name != NULL; f++) {
+		ok = ok && add(m, f->name, f->value);
+		cache = cache || strcasecmp(f->name, "Cache-Control") == 0;
+	}
+	ok = ok && (cache || add(m, "Cache-Control", "no-store"));
+	ok = ok && (a->type == NULL || add(m, "Content-Type", a->type));
+	ok = ok && (!conn_closing(r->conn) || add(m, "Connection", "close"));
+	return ok && add(m, "X-Request-Id", r->id);
+}
+
+/* What cannot be built (a field with a line end in it, a file that is gone) becomes a bare 500. */
+static void
+build(struct http_request *r, const struct http_answer *a)
+{
+	static const struct http_answer broken = { .status = 500, .close = true };
+	uint64_t octets = 0;
+	struct MHD_Response *m = make_body(a, &octets);
+
+	if (!conn_answer(r->conn, r->guard.method == GUARD_HEAD ? 0 : octets, a->close)) {
+		if (m != NULL)
+			MHD_destroy_response(m);
+		conn_forget(r->conn);
+		r->conn = NULL;
+		return;
+	}
+	if (m != NULL && r->guard.v10)
+		(void)MHD_set_response_options(m, MHD_RF_HTTP_VERSION_1_0_RESPONSE, MHD_RO_END);
+	if (m != NULL && add_fields(m, r, a)) {
+		r->response = m;
+		r->status = a->status;
+		return;
+	}
+	if (m != NULL)
+		MHD_destroy_response(m);
+	if (a == &broken)
+		abort(); /* memory */
+	build(r, &broken);
+}
+
+void
+http_answer(struct http_request *r, const struct http_answer *a)
+{
+	assert(r->state == REQUEST_ASKED);
+	r->state = REQUEST_ANSWERED;
+	build(r, a);
+	if (r->suspended) {
+		TAILQ_REMOVE(&r->server->waiting, r, link);
+		r->suspended = false;
+		TAILQ_INSERT_TAIL(&r->server->busy, r, link);
+		MHD_resume_connection(r->mhd);
+	}
+	request_release(r);
+}
+
+void
+http_refuse(struct http_request *r, unsigned status, const char *reason, const char *text,
+    const struct http_header_field *fields)
+{
+	AUTO_BUF body = { 0 };
+
+	canned_text(&body, reason, text, r->id);
+	http_answer(r, &(struct http_answer){ .status = status, .type = "text/plain; charset=utf-8",
+	    .body = bytes_of_buf(&body), .fields = fields });
+}

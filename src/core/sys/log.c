@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sys/log.c - log lines on standard error that never make the role wait */
+#include "core/sys/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/text.h"
+
+/* Below PIPE_BUF: a line goes into a pipe whole or not at all. */
+#define TEXT_MAX ((size_t)1000)
+#define LINE_MAX_LEN ((size_t)4090)
+
+static const char *const level_names[] = { "ERROR", "WARN", "NOTE", "DEBUG" };
+static char role_name[32] = "estuary";
+static enum log_level least = L_NOTE;
+static uint64_t dropped;
+static bool torn; /* the last line went out in part */
+
+void
+log_open(const char *role)
+{
+	(void)snprintf(role_name, sizeof(role_name), "%s", role);
+	/* A reader of our lines that goes away must not take the role with it. */
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+void
+log_set_level(enum log_level new_least)
+{
+	least = new_least;
+}
+
+/* write() that does not wait: the flags of a descriptor that others share stay alone. */
+static ssize_t
+write_now(int fd, struct bytes b)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	ssize_t n = send(fd, b.p, b.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n >= 0 || errno != ENOTSOCK)
+		return n;
+	if (poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0)
+		return -1;
+	return write(fd, b.p, b.n);
+}
+
+static bool
+put_line(const char *level, const char *event, struct bytes text)
+{
+	AUTO_BUF line = BUF_MAX(LINE_MAX_LEN);
+	char when[CLOCK_TEXT_MAX];
+	ssize_t n;
+
+	if (torn)
+		buf_put_u8(&line, '\n');
+	buf_printf(&line, "%s %s[%d] %s %s", clock_text(clock_now(), when), role_name, getpid(), level, event);
+	if (text.n != 0)
+		buf_put_u8(&line, ' ');
+	text_escape(&line, text); /* TEXT_MAX octets become at most four times as many */
+	buf_put_u8(&line, '\n');
+	n = write_now(STDERR_FILENO, bytes_of_buf(&line));
+	if (n < 0)
+		return false;
+	torn = (size_t)n < line.n;
+	return !torn;
+}
+
+/* Say how many lines are missing, before the first that comes through again. */
+static bool
+put_dropped(void)
+{
+	char text[40];
+
+	if (dropped == 0)
+		return true;
+	(void)snprintf(text, sizeof(text), "lines=%llu", (unsigned long long)dropped);
+	if (!put_line("WARN", "log.dropped", bytes_of(text)))
+		return false;
+	dropped = 0;
+	return true;
+}
+
+void
+log_event(enum log_level level, const char *event, const char *fmt, ...)
+{
+	char text[TEXT_MAX];
+	int no = errno;
+	va_list ap;
+
+	if (level > least)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (!put_dropped() || !put_line(level_names[level], event, bytes_of(text)))
+		dropped++;
+	errno = no;
+}

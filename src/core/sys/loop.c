@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sys/loop.c - the event loop, over sd-event */
+#include "core/sys/loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <systemd/sd-event.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+
+/* How long an unbroken stream of events may keep the idle callbacks from running. */
+#define TURN_MAX_MS 20
+#define TIMER_ACCURACY_US 1000
+
+/* Below whatever else is pending. */
+#define PRIORITY_IDLE 100
+
+/* A watcher that the loop owns: idle, signal or child. */
+struct hook {
+	struct hook *next;
+	struct loop *loop;
+	sd_event_source *source;
+	loop_fn idle;
+	loop_signal_fn signal;
+	loop_child_fn child;
+	void *ctx;
+};
+
+struct loop {
+	sd_event *ev;
+	struct hook *hooks;
+	uint64_t turn_began_ms; /* 0: nothing has happened since the idle callbacks ran */
+};
+
+struct loop_io {
+	struct loop *loop;
+	sd_event_source *source;
+	loop_io_fn fn;
+	void *ctx;
+};
+
+struct loop_timer {
+	struct loop *loop;
+	sd_event_source *source;
+	loop_fn fn;
+	void *ctx;
+};
+
+/* What fails here is memory, a descriptor limit or a wrong call: none can be served around. */
+static void
+need(int r, const char *what)
+{
+	if (r >= 0)
+		return;
+	(void)fprintf(stderr, "loop: %s: %s\n", what, strerror(-r));
+	abort();
+}
+
+static void
+run_idle(struct loop *l)
+{
+	struct hook *next;
+
+	l->turn_began_ms = 0;
+	for (struct hook *h = l->hooks; h != NULL; h = next) {
+		next = h->next;
+		if (h->idle != NULL)
+			h->idle(h->ctx);
+	}
+}
+
+/* After each callback but the idle ones: they have their turn even under a load that never pauses. */
+static int
+after_callback(struct loop *l)
+{
+	uint64_t now = clock_monotonic_ms();
+
+	if (l->turn_began_ms == 0)
+		l->turn_began_ms = now;
+	else if (now - l->turn_began_ms >= TURN_MAX_MS)
+		run_idle(l);
+	return 0;
+}
+
+struct loop *
+loop_new(void)
+{
+	struct loop *l = mem_zalloc(sizeof(*l));
+
+	need(sd_event_new(&l->ev), "making the loop");
+	return l;
+}
+
+void
+loop_free(struct loop *l)
+{
+	struct hook *next;
+
+	if (l == NULL)
+		return;
+	for (struct hook *h = l->hooks; h != NULL; h = next) {
+		next = h->next;
+		(void)sd_event_source_disable_unref(h->source);
+		mem_free(h);
+	}
+	(void)sd_event_unref(l->ev);
+	mem_free(l);
+}
+
+int
+loop_run(struct loop *l)
+{
+	int r = sd_event_loop(l->ev);
+
+	need(r, "running the loop");
+	return r;
+}
+
+void
+loop_stop(struct loop *l, int code)
+{
+	assert(code >= 0);
+	need(sd_event_exit(l->ev, code), "stopping the loop");
+}
+
+static uint32_t
+epoll_events(unsigned events)
+{
+	return ((events & LOOP_READ) != 0 ? (uint32_t)EPOLLIN : 0) |
+	    ((events & LOOP_WRITE) != 0 ? (uint32_t)EPOLLOUT : 0);
+}
+
+static int
+on_io(sd_event_source *s, int fd, uint32_t revents, void *arg)
+{
+	struct loop_io *w = arg;
+	struct loop *l = w->loop;
+	unsigned events = 0;
+
+	(void)s;
+	if ((revents & EPOLLIN) != 0)
+		events |= LOOP_READ;
+	if ((revents & EPOLLOUT) != 0)
+		events |= LOOP_WRITE;
+	if ((revents & (EPOLLHUP | EPOLLERR)) != 0)
+		events |= LOOP_HUP;
+	w->fn(w->ctx, fd, events); /* w may be gone from here on */
+	return after_callback(l);
+}
+
+struct loop_io *
+loop_io_new(struct loop *l, int fd, unsigned events, loop_io_fn fn, void *ctx)
+{
+	struct loop_io *w = mem_zalloc(sizeof(*w));
+
+	*w = (struct loop_io){ .loop = l, .fn = fn, .ctx = ctx };
+	need(sd_event_add_io(l->ev, &w->source, fd, epoll_events(events), on_io, w), "watching a descriptor");
+	return w;
+}
+
+void
+loop_io_set(struct loop_io *w, unsigned events)
+{
+	need(sd_event_source_set_io_events(w->source, epoll_events(events)), "watching a descriptor");
+}
+
+void
+loop_io_free(struct loop_io *w)
+{
+	if (w == NULL)
+		return;
+	(void)sd_event_source_disable_unref(w->source);
+	mem_free(w);
+}
+
+static int
+on_time(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct loop_timer *t = arg;
+	struct loop *l = t->loop;
+
+	(void)s;
+	(void)usec;
+	t->fn(t->ctx); /* t may be gone from here on */
+	return after_callback(l);
+}
+
+struct loop_timer *
+loop_timer_new(struct loop *l, loop_fn fn, void *ctx)
+{
+	struct loop_timer *t = mem_zalloc(sizeof(*t));
+
+	*t = (struct loop_timer){ .loop = l, .fn = fn, .ctx = ctx };
+	need(sd_event_add_time(l->ev, &t->source, CLOCK_MONOTONIC, UINT64_MAX, TIMER_ACCURACY_US,
+	    on_time, t), "making a timer");
+	loop_timer_stop(t);
+	return t;
+}
+
+void
+loop_timer_at(struct loop_timer *t, uint64_t monotonic_ms)
+{
+	uint64_t us;
+
+	if (__builtin_mul_overflow(monotonic_ms, 1000, &us))
+		us = UINT64_MAX;
+	need(sd_event_source_set_time(t->source, us), "setting a timer");
+	need(sd_event_source_set_enabled(t->source, SD_EVENT_ONESHOT), "setting a timer");
+}
+
+void
+loop_timer_in(struct loop_timer *t, uint64_t ms)
+{
+	uint64_t at;
+
+	if (__builtin_add_overflow(clock_monotonic_ms(), ms, &at))
+		at = UINT64_MAX;
+	loop_timer_at(t, at);
+}
+
+void
+loop_timer_stop(struct loop_timer *t)
+{
+	need(sd_event_source_set_enabled(t->source, SD_EVENT_OFF), "stopping a timer");
+}
+
+void
+loop_timer_free(struct loop_timer *t)
+{
+	if (t == NULL)
+		return;
+	(void)sd_event_source_disable_unref(t->source);
+	mem_free(t);
+}
+
+static struct hook *
+hook_new(struct loop *l, void *ctx)
+{
+	struct hook *h = mem_zalloc(sizeof(*h));
+
+	*h = (struct hook){ .next = l->hooks, .loop = l, .ctx = ctx };
+	l->hooks = h;
+	return h;
+}
+
+static void
+hook_free(struct hook *h)
+{
+	struct hook **at = &h->loop->hooks;
+
+	while (*at != h)
+		at = &(*at)->next;
+	*at = h->next;
+	(void)sd_event_source_disable_unref(h->source);
+	mem_free(h);
+}
+
+static int
+on_post(sd_event_source *s, void *arg)
+{
+	(void)s;
+	run_idle(arg);
+	return 0;
+}
+
+void
+loop_on_idle(struct loop *l, loop_fn fn, void *ctx)
+{
+	bool first = true;
+	struct hook *h;
+
+	for (h = l->hooks; h != NULL; h = h->next)
+		first = first && h->idle == NULL;
+	h = hook_new(l, ctx);
+	h->idle = fn;
+	if (!first)
+		return; /* one post source runs them all */
+	need(sd_event_add_post(l->ev, &h->source, on_post, l), "watching for idleness");
+	need(sd_event_source_set_priority(h->source, PRIORITY_IDLE), "watching for idleness");
+}
+
+static void
+block_signal(int signo)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, signo);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+		need(-errno, "blocking a signal");
+}
+
+static int
+on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *arg)
+{
+	struct hook *h = arg;
+
+	(void)s;
+	h->signal(h->ctx, (int)si->ssi_signo);
+	return after_callback(h->loop);
+}
+
+void
+loop_on_signal(struct loop *l, int signo, loop_signal_fn fn, void *ctx)
+{
+	struct hook *h = hook_new(l, ctx);
+
+	h->signal = fn;
+	block_signal(signo);
+	need(sd_event_add_signal(l->ev, &h->source, signo, on_signal, h), "watching a signal");
+}
+
+/* What waitpid() would have said. */
+static int
+wait_status(const siginfo_t *si)
+{
+	if (si->si_code == CLD_EXITED)
+		return (si->si_status & 0xff) << 8;
+	return si->si_status | (si->si_code == CLD_DUMPED ? 0x80 : 0);
+}
+
+static int
+on_child(sd_event_source *s, const siginfo_t *si, void *arg)
+{
+	struct hook *h = arg;
+	struct loop *l = h->loop;
+	loop_child_fn fn = h->child;
+	void *ctx = h->ctx;
+
+	(void)s;
+	hook_free(h); /* sd-event keeps the source itself until it has reaped the child */
+	fn(ctx, si->si_pid, wait_status(si));
+	return after_callback(l);
+}
+
+void
+loop_on_child(struct loop *l, pid_t pid, loop_child_fn fn, void *ctx)
+{
+	struct hook *h = hook_new(l, ctx);
+
+	h->child = fn;
+	block_signal(SIGCHLD); /* sd-event asks for it, also where it uses a pidfd */
+	need(sd_event_add_child(l->ev, &h->source, pid, WEXITED, on_child, h), "watching a child");
+}

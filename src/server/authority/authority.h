@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* authority/authority.h - the authority role's state: one thing at a time, decided in memory, committed once */
+#ifndef SERVER_AUTHORITY_AUTHORITY_H
+#define SERVER_AUTHORITY_AUTHORITY_H
+
+#include "core/codec/json.h"
+#include "core/sys/pipe.h"
+#include "server/fleet/enrol.h"
+#include "server/proto/proto.h"
+#include "server/proto/settings.h"
+
+#define AUTHORITY_BATCH     64      /* enrolments that share one commit */
+#define AUTHORITY_QUEUE     4096    /* enrolments that wait; over it fronts hear 503 */
+#define AUTHORITY_SIGN_MS   5000    /* how long a signature may take */
+#define AUTHORITY_FRONTS    64
+
+struct authority;
+
+/* What waits for its turn: an enrolment or an operator's message. */
+struct work {
+	struct work *next;
+	struct authority *a;
+	uint64_t peer, id;           /* whom to answer (struct peer's serial), and to which message */
+	bool is_op;
+	/* an enrolment, also one behind an operator's cert.request */
+	struct buf body;             /* q borrows it */
+	struct proto_enrol q;
+	struct enrol x;
+	struct buf signature;
+	struct enrol_operator as_operator;
+	/* an operator's message */
+	const struct verb *verb;
+	json_t *args;
+	char actor[160];
+	struct ca_plan *plan;        /* of ca.create */
+};
+
+/* A front or the console at the other end of a pipe. */
+struct peer {
+	uint64_t serial;             /* 0: free */
+	enum role role;
+	uint32_t instance;
+	struct pipe *pipe;
+	struct authority *a;
+};
+
+/* fn gets the answer: E_OK and the body, or what went wrong. */
+typedef void (*sign_fn)(void *ctx, enum err_code code, const char *why, struct pipe_msg *answer);
+struct sign_call;
+
+struct authority {
+	struct loop *loop;
+	struct settings settings;
+	int64_t started_at;
+	struct db *db;
+	struct fleet *fleet;
+	struct pipe *signer;
+	struct sign_call *calls;
+	struct peer peers[AUTHORITY_FRONTS + 2];
+	uint64_t next_serial, next_call;
+	struct work *first, **last;
+	size_t n_waiting;
+	bool busy;                   /* a batch, an operator's verb or a CRL is under way */
+	struct batch *batch;
+	struct loop_timer *tick;
+	bool store_ok;
+	char store_why[200];
+	/* refusals of strangers that are recorded in detail: a bucket */
+	int64_t refusals_left, refusals_at, refusals_dropped;
+	bool draining;
+};
+
+/* authority.c: peers, the queue, health */
+void authority_next(struct authority *a);              /* start the next work, unless busy */
+void authority_done(struct authority *a);              /* what was under way is over */
+void authority_queue(struct authority *a, struct work *w);
+void authority_send(struct authority *a, uint64_t peer, uint32_t type, uint64_t id, struct bytes body);
+void authority_store_state(struct authority *a, bool ok, const char *why);
+bool authority_signer_ok(const struct authority *a);
+void authority_attach(struct authority *a, enum role r, uint32_t instance, int fd); /* fd is ours from here on */
+void work_free(struct work *w);
+
+/* snapshot.c: what fronts need to know */
+void snapshot_send(struct authority *a, struct peer *p);
+void snapshot_send_all(struct authority *a);
+void snapshot_health(struct authority *a, struct peer *p); /* NULL: to all fronts */
+/* Send one published file (NAME.crl or NAME.cer below public/) to a front, or to all when p is NULL. */
+void snapshot_publish(struct authority *a, struct peer *p, const char *file);
+
+/* batch.c: many enrolments, one commit */
+void batch_run(struct authority *a);
+
+/* sign.c: questions to the signer */
+void sign_attach(struct authority *a, int fd);
+/* Ask the signer for a signature, or send type with body; fn is called exactly once, never from inside. */
+void sign_ask(struct authority *a, uint32_t type, struct bytes body, sign_fn fn, void *ctx);
+void sign_tbs(struct authority *a, const char *key_id, enum proto_what what, struct bytes tbs, sign_fn fn, void *ctx);
+int sign_signature(struct bytes *sig, const struct pipe_msg *answer, struct err *e) MUST_CHECK;
+void sign_expire(struct authority *a);                 /* each second */
+
+/* crl.c: lists on schedule and after each revocation */
+bool crl_run_due(struct authority *a);                 /* true: one is under way now */
+/* Build the CA's list now, whatever its schedule says; fn as for sign_ask(), without an answer. */
+void crl_build(struct authority *a, struct ca *ca, sign_fn fn, void *ctx);
+int crl_write_aia(struct authority *a, const struct ca *ca, struct err *e) MUST_CHECK;
+
+/* op.c: the operator's verbs */
+void op_receive(struct authority *a, uint64_t peer, struct pipe_msg *m);
+void op_run(struct work *w);
+void op_done(struct work *w, json_t *result);          /* takes result; NULL is {} ; frees w */
+void op_fail(struct work *w, const struct err *e);     /* frees w */
+void op_cert_requested(struct work *w);                /* op_fleet.c: the enrolment behind cert.request is decided and committed */
+/* Commit the open transaction with an audit record of what was done, then make memory and fronts follow. */
+int op_commit(struct work *w, const char *object, const char *text, struct err *e) MUST_CHECK;
+
+#define VERB_READ  1
+#define VERB_WRITE 2   /* runs inside a transaction that op.c commits and records */
+#define VERB_ASYNC 3   /* answers by itself */
+struct verb {
+	const char *name;
+	int kind;
+	const char *args;    /* names, blank between; '!' behind a required one */
+	/* *result belongs to the caller.  ASYNC verbs return 0 and call op_done() or op_fail() later. */
+	int (*fn)(struct work *w, json_t **result, struct err *e);
+};
+/* op_ca.c, op_policy.c (labels, profiles), op_access.c (credentials, trust, operators), op_fleet.c (devices, certificates, events), op_audit.c */
+extern const struct verb op_ca_verbs[], op_policy_verbs[], op_access_verbs[], op_fleet_verbs[], op_audit_verbs[];
+
+/* Arguments: text that is there or def; a page of a list. */
+const char *op_arg(const struct work *w, const char *name, const char *def);
+void op_page(const struct work *w, int64_t *after, int64_t *limit);
+/* {"items": items, "next": next} (next 0: the end); takes items. */
+json_t *op_items(json_t *items, int64_t next);
+/* PEM of a certificate, or of several, as a JSON string. */
+json_t *op_pem(const struct bytes *der, size_t n);
+json_t *op_chain_pem(const struct ca *ca, struct bytes leaf); /* leaf n 0: the CA's own chain */
+
+#endif

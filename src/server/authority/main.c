@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* authority/main.c - the authority role: its start, its tick, its end */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/file.h"
+#include "core/base/mem.h"
+#include "core/base/rnd.h"
+#include "core/sys/log.h"
+#include "server/authority/authority.h"
+#include "server/proto/role.h"
+
+
+static void
+on_tick(void *ctx)
+{
+	struct authority *a = ctx;
+	struct err e = { 0 };
+
+	sign_expire(a);
+	if (!a->store_ok && !a->busy && db_probe(a->db, &e) == 0 && fleet_reload(a->fleet, &e) == 0)
+		authority_store_state(a, true, "");
+	snapshot_health(a, NULL);
+	authority_next(a);
+	loop_timer_in(a->tick, 1000);
+}
+
+static void
+on_idle(void *ctx)
+{
+	struct authority *a = ctx;
+
+	authority_next(a);
+	if (a->draining && !a->busy && a->first == NULL)
+		role_exit(a->loop, 0);
+}
+
+static void
+on_settings(void *ctx, const struct settings *s)
+{
+	struct authority *a = ctx;
+
+	a->settings = *s;
+}
+
+static void
+on_peer(void *ctx, enum role r, uint32_t instance, int fd)
+{
+	authority_attach(ctx, r, instance, fd);
+}
+
+static void
+on_drain(void *ctx)
+{
+	struct authority *a = ctx;
+
+	a->draining = true;
+	on_idle(a);
+}
+
+/* The key under which codes, secret values and tokens are kept: made once, beside the store. */
+static int
+load_key(const struct authority *a, uint8_t key[32], struct err *e)
+{
+	char path[SETTINGS_PATH_MAX + 64];
+	AUTO_BUF b = BUF_MAX(64);
+	int rc;
+
+	(void)snprintf(path, sizeof(path), "%s/store/hash.key", a->settings.dir);
+	rc = file_read(&b, path, 32, e);
+	if (rc == E_NOTFOUND) {
+		rnd_bytes(key, 32);
+		return file_write(path, (struct bytes){ key, 32 }, 0600, e);
+	}
+	if (rc != 0)
+		return rc;
+	if (b.n != 32)
+		return err_set(e, E_FORMAT, "%s: %zu octets instead of 32; restore it from the backup, codes and tokens depend on it", path, b.n);
+	memcpy(key, b.p, 32);
+	return 0;
+}
+
+static int
+on_start(void *ctx, struct err *e)
+{
+	struct authority *a = ctx;
+	char path[SETTINGS_PATH_MAX + 64];
+	uint8_t key[32];
+	int rc;
+
+	(void)snprintf(path, sizeof(path), "%s/store/estuary.db", a->settings.dir);
+	if ((rc = db_open(&a->db, path, e)) != 0 || (rc = load_key(a, key, e)) != 0 ||
+	    (rc = fleet_open(&a->fleet, a->db, key, e)) != 0)
+		return rc;
+	mem_wipe(key, sizeof(key));
+	a->store_ok = true;
+	a->started_at = clock_now();
+	for (size_t i = 0; i < a->fleet->n_cas; i++)
+		if ((rc = crl_write_aia(a, a->fleet->ca[i], e)) != 0)
+			return rc;
+	for (size_t i = 0; i < N_OF(a->peers); i++)
+		if (a->peers[i].serial != 0 && a->peers[i].role == ROLE_FRONT)
+			snapshot_send(a, &a->peers[i]);
+	a->tick = loop_timer_new(a->loop, on_tick, a);
+	loop_timer_in(a->tick, 200);
+	return 0;
+}
+
+static const struct sandbox *
+on_sandbox(void *ctx)
+{
+	static char store[SETTINGS_PATH_MAX + 16], public[SETTINGS_PATH_MAX + 16];
+	static const struct sandbox_path paths[] = {
+		{ store, true }, { public, true }, { "/dev/urandom", false }, { NULL, false },
+	};
+	static const struct sandbox box = { .paths = paths };
+	const struct authority *a = ctx;
+
+	(void)snprintf(store, sizeof(store), "%s/store", a->settings.dir);
+	(void)snprintf(public, sizeof(public), "%s/public", a->settings.dir);
+	return &box;
+}
+
+int
+main(void)
+{
+	static const struct role_hooks hooks = { .settings = on_settings, .peer = on_peer, .start = on_start,
+		.drain = on_drain, .sandbox = on_sandbox };
+	struct authority *a = mem_zalloc(sizeof(*a));
+	int status;
+
+	a->loop = loop_new();
+	a->last = &a->first;
+	loop_on_idle(a->loop, on_idle, a);
+	status = role_main(ROLE_AUTHORITY, &hooks, a, a->loop);
+	fleet_free(a->fleet);
+	db_free(a->db);
+	loop_free(a->loop);
+	mem_free(a);
+	return status;
+}

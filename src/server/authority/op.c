@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* authority/op.c - the operator's messages: who asks, which verb, which arguments, what is recorded */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "core/sys/log.h"
+#include "server/authority/authority.h"
+
+static const struct verb *const tables[] = {
+	op_ca_verbs, op_policy_verbs, op_access_verbs, op_fleet_verbs, op_audit_verbs,
+};
+
+static const struct verb *
+find_verb(const char *name)
+{
+	for (size_t t = 0; t < N_OF(tables); t++)
+		for (const struct verb *v = tables[t]; v->name != NULL; v++)
+			if (strcmp(v->name, name) == 0)
+				return v;
+	return NULL;
+}
+
+static void
+answer(struct work *w, unsigned status, const json_t *v)
+{
+	AUTO_BUF text = BUF_MAX(PIPE_MAX - 64);
+	AUTO_BUF body = BUF_MAX(PIPE_MAX);
+
+	json_print(&text, v, false);
+	if (text.over) {
+		buf_reset(&text);
+		status = 413;
+		buf_put_str(&text, "{\"ok\":false,\"error\":{\"code\":\"too-big\",\"message\":\"the answer is too long\","
+		    "\"hint\":\"ask for fewer items with limit\"}}");
+	}
+	wire_put_u32(&body, status);
+	wire_put_bytes(&body, bytes_of_buf(&text));
+	authority_send(w->a, w->peer, PROTO_OP_ANSWER, w->id, bytes_of_buf(&body));
+}
+
+static void
+over(struct work *w)
+{
+	struct authority *a = w->a;
+
+	work_free(w);
+	authority_done(a);
+}
+
+void
+op_done(struct work *w, json_t *result)
+{
+	AUTO_JSON v = json_pack("{s:b, s:o}", "ok", 1, "result", result != NULL ? result : json_object());
+
+	answer(w, 200, v);
+	over(w);
+}
+
+static void
+answer_error(struct work *w, const struct err *e)
+{
+	const struct err_row *row = err_row(e->code);
+	AUTO_JSON v = json_object();
+	json_t *error = json_object();
+
+	json_object_set_new(v, "ok", json_false());
+	json_setf(error, "code", "%s", row->name);
+	json_setf(error, "message", "%s", e->msg);
+	json_setf(error, "hint", "%s", row->retry ? "the same command may succeed later" : "");
+	json_object_set_new(v, "error", error);
+	answer(w, (unsigned)row->http_status, v);
+}
+
+void
+op_fail(struct work *w, const struct err *e)
+{
+	answer_error(w, e);
+	over(w);
+}
+
+const char *
+op_arg(const struct work *w, const char *name, const char *def)
+{
+	return json_str(w->args, name, def);
+}
+
+void
+op_page(const struct work *w, int64_t *after, int64_t *limit)
+{
+	const char *text = op_arg(w, "after", NULL);
+
+	*after = text != NULL ? strtoll(text, NULL, 10) : json_int(w->args, "after", 0);
+	*limit = json_int(w->args, "limit", 100);
+	if (*limit < 1 || *limit > 1000)
+		*limit = 1000;
+	if (*after < 0)
+		*after = 0;
+}
+
+json_t *
+op_items(json_t *items, int64_t next)
+{
+	json_t *v = json_object();
+
+	json_object_set_new(v, "items", items);
+	if (next != 0)
+		json_setf(v, "next", "%lld", (long long)next);
+	return v;
+}
+
+json_t *
+op_pem(const struct bytes *der, size_t n)
+{
+	AUTO_BUF b = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		pem_encode(&b, der[i], "CERTIFICATE");
+	return json_string(buf_str(&b));
+}
+
+json_t *
+op_chain_pem(const struct ca *ca, struct bytes leaf)
+{
+	struct bytes chain[17];
+	size_t n = 0;
+
+	if (leaf.n != 0)
+		chain[n++] = leaf;
+	n += fleet_chain(ca, &chain[n], N_OF(chain) - n);
+	return op_pem(chain, n);
+}
+
+/* Is `name` one of the words in the verb's list?  *required tells about its mark. */
+static bool
+takes_arg(const struct verb *v, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *s = v->args; *s != 0;) {
+		size_t word = strcspn(s, " "), bare = word != 0 && s[word - 1] == '!' ? word - 1 : word;
+
+		if (bare == n && strncmp(s, name, n) == 0)
+			return true;
+		s += word + strspn(s + word, " ");
+	}
+	return false;
+}
+
+static int
+check_args(const struct work *w, struct err *e)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(w->args, name, value)
+		if (!takes_arg(w->verb, name))
+			return err_set(e, E_USAGE, "%s: takes no argument '%.60s'; it takes: %s", w->verb->name, name, w->verb->args);
+	for (const char *s = w->verb->args; *s != 0;) {
+		size_t word = strcspn(s, " ");
+		char text[64];
+
+		if (word > 1 && word < sizeof(text) && s[word - 1] == '!') {
+			(void)snprintf(text, sizeof(text), "%.*s", (int)word - 1, s);
+			if (op_arg(w, text, "")[0] == 0 && !json_is_integer(json_object_get(w->args, text)))
+				return err_set(e, E_USAGE, "%s: needs '%s'", w->verb->name, text);
+		}
+		s += word + strspn(s + word, " ");
+	}
+	return 0;
+}
+
+/* The local socket vouches for its uid; over the network a token says who it is. */
+static int
+find_actor(struct work *w, const json_t *message, struct err *e)
+{
+	const char *actor = json_str(message, "actor", ""), *token = json_str(message, "token", NULL);
+	struct operator_row row;
+	char hash[65];
+	int rc;
+
+	if (token == NULL) {
+		if (strncmp(actor, "local:", 6) != 0)
+			return err_set(e, E_AUTH, "operator: no token");
+		(void)snprintf(w->actor, sizeof(w->actor), "%s", actor);
+		return 0;
+	}
+	secret_hash(w->a->fleet->secret, "token", token, hash);
+	if ((rc = operator_row_by_token(w->a->db, hash, clock_now(), &row, e)) != 0)
+		return rc;
+	(void)snprintf(w->actor, sizeof(w->actor), "operator %s", row.name);
+	return 0;
+}
+
+static int
+read_message(struct work *w, struct pipe_msg *m, struct err *e)
+{
+	struct wire in = wire_open(m->body);
+	struct bytes text = wire_bytes(&in, PIPE_MAX), enrol = wire_bytes(&in, PIPE_MAX);
+	AUTO_JSON message = NULL;
+	int rc;
+
+	if ((rc = wire_end(&in, "operator's message", e)) != 0 || (rc = json_parse(&message, text, e)) != 0)
+		return rc;
+	if ((w->verb = find_verb(json_str(message, "verb", ""))) == NULL)
+		return err_set(e, E_NOTFOUND, "verb '%.60s': there is none; 'estuary help' lists them", json_str(message, "verb", ""));
+	w->args = json_incref(json_object_get(message, "args"));
+	if (w->args == NULL)
+		w->args = json_object();
+	if (!json_is_object(w->args))
+		return err_set(e, E_FORMAT, "%s: args is no object", w->verb->name);
+	if (enrol.n != 0) {
+		buf_put_bytes(&w->body, enrol);
+		if ((rc = proto_get_enrol(&w->q, bytes_of_buf(&w->body), e)) != 0)
+			return rc;
+	}
+	if (w->a->fleet == NULL)
+		return err_set(e, E_UNAVAIL, "the server is still starting");
+	if ((rc = find_actor(w, message, e)) != 0)
+		return rc;
+	return check_args(w, e);
+}
+
+void
+op_receive(struct authority *a, uint64_t peer, struct pipe_msg *m)
+{
+	struct work *w = mem_zalloc(sizeof(*w));
+	struct err e = { 0 };
+
+	w->a = a;
+	w->peer = peer;
+	w->id = m->id;
+	w->is_op = true;
+	if (read_message(w, m, &e) != 0) {
+		answer_error(w, &e);
+		work_free(w);
+		return;
+	}
+	authority_queue(a, w);
+}
+
+int
+op_commit(struct work *w, const char *object, const char *text, struct err *e)
+{
+	struct authority *a = w->a;
+	struct audit before = a->fleet->audit;
+	struct audit_row r = { .time = clock_now(), .kind = "operator", .outcome = "ok" };
+	int rc;
+
+	(void)snprintf(r.reason, sizeof(r.reason), "%s", w->verb->name);
+	(void)snprintf(r.actor, sizeof(r.actor), "%s", w->actor);
+	(void)snprintf(r.device, sizeof(r.device), "%s", strncmp(w->verb->name, "device.", 7) == 0 ? object : "");
+	(void)snprintf(r.text, sizeof(r.text), "%s %s%s%s", w->verb->name, object, text[0] != 0 ? ": " : "", text);
+	if ((rc = audit_append(&a->fleet->audit, a->db, &r, e)) == 0)
+		rc = db_commit(a->db, e);
+	if (rc != 0) {
+		db_rollback(a->db);
+		a->fleet->audit = before;
+		return rc;
+	}
+	if ((rc = fleet_reload(a->fleet, e)) != 0)
+		return rc;
+	log_event(L_NOTE, "operator", "actor=%s verb=%s object=%s", w->actor, w->verb->name, object);
+	snapshot_send_all(a);
+	return 0;
+}
+
+/* A WRITE verb: its changes, the record and the commit are one. */
+static int
+run_write(struct work *w, json_t **result, struct err *e)
+{
+	int rc = db_begin(w->a->db, e);
+
+	if (rc != 0)
+		return rc;
+	if ((rc = w->verb->fn(w, result, e)) != 0) {
+		db_rollback(w->a->db);
+		return rc;
+	}
+	return op_commit(w, op_arg(w, "name", op_arg(w, "serial", "")), "", e);
+}
+
+void
+op_run(struct work *w)
+{
+	json_t *result = NULL;
+	struct err e = { 0 };
+	int rc = w->verb->kind == VERB_WRITE ? run_write(w, &result, &e) : w->verb->fn(w, &result, &e);
+
+	if (rc == 0 && w->verb->kind == VERB_ASYNC)
+		return;
+	if (rc == 0) {
+		op_done(w, result);
+		return;
+	}
+	json_decref(result);
+	op_fail(w, &e);
+}

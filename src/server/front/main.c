@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* front/main.c - the front role: its listeners, its routes, its start and end */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/mem.h"
+#include "core/sys/log.h"
+#include "server/front/front.h"
+#include "server/proto/role.h"
+
+#define PEM_MAX  ((size_t)256 * 1024)
+#define DRAIN_MS 10000
+
+static void
+serve_ready(struct front *f, struct http_request *r)
+{
+	const char *why;
+
+	if (front_ready(f, &why))
+		http_answer(r, &(struct http_answer){ .status = 200, .type = "text/plain; charset=utf-8", .body = bytes_of("ready\n") });
+	else
+		http_refuse(r, 503, "server.not-ready", why, (const struct http_header_field[]){ { "Retry-After", "2" }, { NULL, NULL } });
+}
+
+/* A certificate of ours in a handshake has proved its key: the authority wants to know. */
+static void
+tell_seen(struct front *f, const struct tls_peer *p)
+{
+	AUTO_BUF b = { 0 };
+
+	if (p->state != TRUST_OK || !p->cert_parsed || f->authority == NULL)
+		return;
+	wire_put_bytes(&b, (struct bytes){ p->cert.sha256, SHA256_LEN });
+	(void)!pipe_send(f->authority, PROTO_SEEN, 0, bytes_of_buf(&b), -1, NULL); /* told again at its next use */
+}
+
+static void
+serve_certificate(struct front *f, struct http_request *r)
+{
+	const struct tls_peer *p = http_tls(r);
+	AUTO_BUF pem = { 0 };
+
+	if (p == NULL || !p->has_cert) {
+		http_refuse(r, 404, "certificate.none", "no client certificate was presented in the handshake", NULL);
+		return;
+	}
+	tell_seen(f, p);
+	pem_encode(&pem, bytes_of_buf(&p->der), "CERTIFICATE");
+	http_answer(r, &(struct http_answer){ .status = 200, .type = "application/x-pem-file", .body = bytes_of_buf(&pem) });
+}
+
+static void
+serve_live(struct front *f, struct http_request *r)
+{
+	(void)f;
+	http_answer(r, &(struct http_answer){ .status = 200, .type = "text/plain; charset=utf-8", .body = bytes_of("live\n") });
+}
+
+static const struct {
+	const char *path;
+	int listener; /* 0: any */
+	void (*serve)(struct front *f, struct http_request *r);
+} routes[] = {
+	{ "/health/live", 0, serve_live },
+	{ "/health/ready", 0, serve_ready },
+	{ "/health/certificate", LISTENER_DEVICE, serve_certificate },
+};
+
+static void
+on_request(void *ctx, struct http_request *r)
+{
+	struct front *f = ctx;
+	bool get = strcmp(http_method(r), "GET") == 0 || strcmp(http_method(r), "HEAD") == 0;
+
+	for (size_t i = 0; i < N_OF(routes); i++)
+		if (strcmp(routes[i].path, http_path(r)) == 0 && (routes[i].listener == 0 || routes[i].listener == http_tag(r))) {
+			if (get)
+				routes[i].serve(f, r);
+			else
+				http_refuse(r, 405, "method", "only GET and HEAD here",
+				    (const struct http_header_field[]){ { "Allow", "GET, HEAD" }, { NULL, NULL } });
+			return;
+		}
+	if (http_tag(r) == LISTENER_PUBLIC)
+		public_serve(f, r);
+	else
+		est_serve(f, r);
+}
+
+static void
+on_refused(void *ctx, const char *address, const char *event, const char *detail, const char *id)
+{
+	(void)ctx;
+	log_event(L_NOTE, event, "address=%s id=%s %s", address, id, detail);
+}
+
+static void
+on_timer(void *ctx)
+{
+	struct front *f = ctx;
+
+	est_give_up(f, "the authority did not answer in time", true);
+	loop_timer_in(f->timer, 1000);
+}
+
+/* Certificate and key are read before confinement; a reload makes a new front. */
+static void
+on_settings(void *ctx, const struct settings *s)
+{
+	struct front *f = ctx;
+	AUTO_BUF chain = BUF_MAX(PEM_MAX);
+	AUTO_BUF key = BUF_MAX(PEM_MAX);
+
+	f->settings = *s;
+	if (f->tls == NULL && (file_read(&chain, s->tls_chain, PEM_MAX, &f->tls_error) != 0 ||
+	    file_read(&key, s->tls_key, PEM_MAX, &f->tls_error) != 0 ||
+	    tls_server_new(&f->tls, bytes_of_buf(&chain), bytes_of_buf(&key), true, &f->tls_error) != 0))
+		f->tls = NULL;
+}
+
+static void
+on_listener(void *ctx, enum listener which, int fd)
+{
+	struct front *f = ctx;
+	int *place = which == LISTENER_DEVICE ? &f->device_fd : which == LISTENER_PUBLIC ? &f->public_fd : NULL;
+
+	if (place == NULL) {
+		fd_autoclose(&fd);
+		return;
+	}
+	fd_autoclose(place);
+	*place = fd;
+}
+
+static void
+on_lost(void *ctx, struct pipe *p, const char *why)
+{
+	struct front *f = ctx;
+
+	log_event(L_WARN, "authority.lost", "why=%s", why);
+	pipe_free(p);
+	f->authority = NULL;
+	est_give_up(f, "the authority went away", false);
+}
+
+static void
+on_peer(void *ctx, enum role r, uint32_t instance, int fd)
+{
+	struct front *f = ctx;
+
+	(void)instance;
+	if (r != ROLE_AUTHORITY) {
+		fd_autoclose(&fd);
+		return;
+	}
+	if (f->authority != NULL) {
+		pipe_free(TAKE(f->authority));
+		est_give_up(f, "the authority was replaced", false);
+	}
+	f->authority = pipe_new(f->loop, fd, front_permits, on_lost, f);
+}
+
+static int
+on_start(void *ctx, struct err *e)
+{
+	struct front *f = ctx;
+	struct http_limits limits = http_limits_default;
+	int rc;
+
+	if (f->tls == NULL) {
+		*e = f->tls_error;
+		return f->tls_error.code;
+	}
+	if (f->settings.idle_s != 0)
+		limits.idle_ms = f->settings.idle_s * 1000;
+	if (f->settings.connections != 0)
+		limits.connections = f->settings.connections;
+	if (f->settings.connections_per_address != 0)
+		limits.connections_per_address = f->settings.connections_per_address;
+	(void)peer_raise_nofile();
+	f->http = http_server_new(f->loop, &limits, on_request, on_refused, f);
+	if ((rc = http_server_listen(f->http, TAKE_FD(f->device_fd), f->tls, LISTENER_DEVICE, e)) != 0 ||
+	    (rc = http_server_listen(f->http, TAKE_FD(f->public_fd), NULL, LISTENER_PUBLIC, e)) != 0)
+		return rc;
+	f->timer = loop_timer_new(f->loop, on_timer, f);
+	loop_timer_in(f->timer, 1000);
+	return 0;
+}
+
+static void
+on_drained(void *ctx)
+{
+	struct front *f = ctx;
+
+	role_exit(f->loop, 0);
+}
+
+static void
+on_drain(void *ctx)
+{
+	struct front *f = ctx;
+
+	if (f->http == NULL)
+		role_exit(f->loop, 0);
+	else
+		http_server_drain(f->http, DRAIN_MS, on_drained, f);
+}
+
+static const struct sandbox *
+on_sandbox(void *ctx)
+{
+	static const struct sandbox_path nothing[] = { { NULL, false } };
+	static const struct sandbox box = { .paths = nothing };
+
+	(void)ctx;
+	return &box;
+}
+
+static void
+free_all(struct front *f)
+{
+	struct published *x;
+
+	http_server_free(f->http);
+	tls_server_free(f->tls);
+	pipe_free(f->authority);
+	snapshot_free(f->now);
+	snapshot_free(f->next);
+	while ((x = SLIST_FIRST(&f->published)) != NULL) {
+		SLIST_REMOVE_HEAD(&f->published, link);
+		fd_autoclose(&x->fd);
+		mem_free(x);
+	}
+	loop_free(f->loop);
+	mem_free(f);
+}
+
+int
+main(void)
+{
+	static const struct role_hooks hooks = { .settings = on_settings, .peer = on_peer, .listener = on_listener,
+		.start = on_start, .drain = on_drain, .sandbox = on_sandbox };
+	struct front *f = mem_zalloc(sizeof(*f));
+	int status;
+
+	f->device_fd = f->public_fd = -1;
+	TAILQ_INIT(&f->waiting);
+	SLIST_INIT(&f->published);
+	f->loop = loop_new();
+	status = role_main(ROLE_FRONT, &hooks, f, f->loop);
+	est_give_up(f, "the server ends", false);
+	free_all(f);
+	return status;
+}

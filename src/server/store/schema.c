@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store/schema.c - the tables; SQL that PostgreSQL takes too but for STRICT and BLOB */
+#include "server/store/schema.h"
+
+#include <assert.h>
+
+static const char version_1[] =
+"BEGIN IMMEDIATE;"
+"CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
+/* Labels and profiles: an operator's objects, as key=value lines. */
+"CREATE TABLE object(kind TEXT NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL,"
+"  PRIMARY KEY(kind, name)) STRICT;"
+"CREATE TABLE ca(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,"
+"  parent INTEGER REFERENCES ca(id), key_id TEXT NOT NULL UNIQUE, key_type TEXT NOT NULL,"
+"  der BLOB NOT NULL, spki_sha256 BLOB NOT NULL, crl INTEGER NOT NULL, crl_number INTEGER NOT NULL,"
+"  crl_next INTEGER NOT NULL, crl_url TEXT NOT NULL, aia_url TEXT NOT NULL, created_at INTEGER NOT NULL) STRICT;"
+"CREATE TABLE device(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL,"
+"  created_at INTEGER NOT NULL, last_contact INTEGER NOT NULL) STRICT;"
+"CREATE TABLE cert(id INTEGER PRIMARY KEY, ca INTEGER NOT NULL REFERENCES ca(id), serial TEXT NOT NULL UNIQUE,"
+"  sha256 BLOB NOT NULL UNIQUE, spki_sha256 BLOB NOT NULL, device INTEGER NOT NULL REFERENCES device(id),"
+"  profile TEXT NOT NULL, label TEXT NOT NULL, subject TEXT NOT NULL, sans TEXT NOT NULL,"
+"  not_before INTEGER NOT NULL, not_after INTEGER NOT NULL, parent INTEGER REFERENCES cert(id),"
+"  superseded_by INTEGER REFERENCES cert(id), superseded_at INTEGER, authorised_by TEXT NOT NULL,"
+"  request_id TEXT NOT NULL, issued_at INTEGER NOT NULL, revoked_at INTEGER, revoked_reason INTEGER,"
+"  proved_at INTEGER, der BLOB NOT NULL) STRICT;"
+"CREATE INDEX cert_spki ON cert(spki_sha256);"
+"CREATE INDEX cert_device ON cert(device, label, id);"
+"CREATE INDEX cert_revoked ON cert(ca, revoked_at) WHERE revoked_at IS NOT NULL;"
+"CREATE TABLE anchor(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, der BLOB NOT NULL,"
+"  label TEXT NOT NULL, scope TEXT NOT NULL, scope_value TEXT NOT NULL, active INTEGER NOT NULL,"
+"  created_at INTEGER NOT NULL) STRICT;"
+"CREATE TABLE credential(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, label TEXT NOT NULL, user TEXT NOT NULL,"
+"  verifier TEXT NOT NULL, scope TEXT NOT NULL, scope_value TEXT NOT NULL, active INTEGER NOT NULL,"
+"  uses_left INTEGER NOT NULL, disabled INTEGER NOT NULL, created_at INTEGER NOT NULL,"
+"  expires_at INTEGER NOT NULL, used_at INTEGER, used_by TEXT) STRICT;"
+"CREATE UNIQUE INDEX credential_user ON credential(user) WHERE kind = 'password';"
+"CREATE UNIQUE INDEX credential_verifier ON credential(verifier) WHERE kind <> 'password';"
+"CREATE TABLE operator(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, token TEXT NOT NULL UNIQUE,"
+"  created_at INTEGER NOT NULL, last_used INTEGER) STRICT;"
+"CREATE TABLE audit(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, outcome TEXT NOT NULL,"
+"  reason TEXT NOT NULL, actor TEXT NOT NULL, device TEXT NOT NULL, label TEXT NOT NULL, request_id TEXT NOT NULL,"
+"  serial TEXT NOT NULL, text TEXT NOT NULL, trace TEXT NOT NULL, cert_sha256 BLOB, prev BLOB NOT NULL,"
+"  hash BLOB NOT NULL) STRICT;"
+"CREATE INDEX audit_request ON audit(request_id);"
+"CREATE INDEX audit_device ON audit(device, id);"
+"CREATE TABLE event(id INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, device TEXT NOT NULL,"
+"  text TEXT NOT NULL) STRICT;"
+"PRAGMA user_version = 1;"
+"COMMIT;";
+
+static const char *const steps[SCHEMA_VERSION] = { version_1 };
+
+const char *
+schema_step(int from)
+{
+	assert(from >= 0 && from < SCHEMA_VERSION);
+	return steps[from];
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/test_place.c - the directory, names and configuration of a quickstart */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/place.h"
+#include "core/base/file.h"
+#include "core/codec/toml.h"
+#include "capture.h"
+
+struct scratch {
+	char dir[64];
+};
+
+static int
+make_scratch(void **state)
+{
+	static struct scratch s;
+
+	(void)snprintf(s.dir, sizeof(s.dir), "/tmp/test-place-XXXXXX");
+	assert_non_null(mkdtemp(s.dir));
+	*state = &s;
+	return 0;
+}
+
+static int
+drop_scratch(void **state)
+{
+	static const char *const leaves[] = { "estuaryd.toml", "quickstart.json", "thesis.txt", "new", "" };
+	struct scratch *s = *state;
+	char path[128];
+
+	for (size_t i = 0; i < N_OF(leaves); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", s->dir, leaves[i]);
+		(void)remove(path);
+	}
+	return 0;
+}
+
+static void
+quickstart_line(struct capture *x, struct words *w, const char *line)
+{
+	bool help;
+	struct err e;
+
+	capture_open(x);
+	assert_int_equal(capture_parse(x, w, verb_find(NULL, "quickstart"), line, &help, &e), 0);
+}
+
+static void
+a_new_directory_is_ours_alone(void **state)
+{
+	struct scratch *s = *state;
+	char path[128], out[PLACE_PATH_MAX];
+	struct stat st;
+	struct err e;
+
+	(void)snprintf(path, sizeof(path), "%s/new", s->dir);
+	assert_int_equal(place_open(out, path, &e), 0);
+	assert_string_equal(out, path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_int_equal(place_open(out, path, &e), 0);
+}
+
+static void
+a_directory_with_other_things_in_it_is_left_alone(void **state)
+{
+	struct scratch *s = *state;
+	char path[128], out[PLACE_PATH_MAX];
+	struct stat st;
+	struct err e;
+
+	assert_int_equal(chmod(s->dir, 0755), 0);
+	(void)snprintf(path, sizeof(path), "%s/thesis.txt", s->dir);
+	assert_int_equal(file_write(path, bytes_of("x"), 0644, &e), 0);
+	assert_int_equal(place_open(out, s->dir, &e), E_EXISTS);
+	assert_int_equal(stat(s->dir, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0755);
+}
+
+static void
+names_are_kept_and_new_ones_are_added(void **state)
+{
+	struct capture x;
+	struct words w;
+	struct sans sans = { 0 };
+	struct err e;
+	AUTO_JSON doc = NULL;
+	AUTO_BUF text = { 0 };
+
+	(void)state;
+	assert_int_equal(json_parse(&doc, bytes_of("{\"names\":[\"a.example\"]}"), &e), 0);
+	quickstart_line(&x, &w, "quickstart --name a.example,b.example --address 192.0.2.7");
+	assert_int_equal(place_names(doc, &sans, &x.c, &e), 0);
+	json_print(&text, doc, false);
+	assert_string_equal(buf_str(&text), "{\"names\":[\"a.example\",\"b.example\"],\"addresses\":[\"192.0.2.7\"]}");
+	assert_int_equal(sans.n, 6); /* and localhost, 127.0.0.1, ::1 */
+	capture_close(&x);
+}
+
+static void
+without_a_name_there_is_one_all_the_same(void **state)
+{
+	struct capture x;
+	struct words w;
+	struct sans sans = { 0 };
+	struct err e;
+	AUTO_JSON doc = json_object();
+
+	(void)state;
+	quickstart_line(&x, &w, "quickstart");
+	assert_int_equal(place_names(doc, &sans, &x.c, &e), 0);
+	assert_int_equal(json_array_size(json_object_get(doc, "names")), 1);
+	assert_true(sans.n >= 3);
+	capture_close(&x);
+}
+
+static void
+what_is_no_name_or_address_is_refused(void **state)
+{
+	static const char *const wrong[] = {
+		"quickstart --name a_b!", "quickstart --name a..b", "quickstart --address 192.0.2.999", "quickstart --address host.example",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(wrong); i++) {
+		struct capture x;
+		struct words w;
+		struct sans sans = { 0 };
+		struct err e;
+		AUTO_JSON doc = json_object();
+
+		quickstart_line(&x, &w, wrong[i]);
+		assert_int_not_equal(place_names(doc, &sans, &x.c, &e), 0);
+		capture_close(&x);
+	}
+}
+
+/* An integer of the configuration that was written. */
+static int64_t
+port_of(const struct toml *doc, const char *table)
+{
+	return toml_integer(toml_get(toml_get(doc, table), "port"));
+}
+
+static void
+the_configuration_has_the_ports_that_were_asked_for_or_free_ones(void **state)
+{
+	struct scratch *s = *state;
+	struct capture x;
+	struct words w;
+	struct err e;
+	char path[128];
+	AUTO_BUF text = { 0 };
+	AUTO_BUF again = { 0 };
+	AUTO(toml) doc = NULL;
+
+	quickstart_line(&x, &w, "quickstart --device-port 0 --operator-port 0 --public-port 8123");
+	assert_int_equal(place_config(&x.c, s->dir, "a.example", &e), 0);
+	(void)snprintf(path, sizeof(path), "%s/estuaryd.toml", s->dir);
+	assert_int_equal(file_read(&text, path, 10000, &e), 0);
+	assert_int_equal(toml_parse(&doc, path, bytes_of_buf(&text), &e), 0);
+	assert_string_equal(toml_string(toml_get(toml_get(doc, "server"), "dir")), s->dir);
+	assert_string_equal(toml_string(toml_get(toml_get(doc, "server"), "name")), "a.example");
+	assert_int_equal(port_of(doc, "public"), 8123);
+	assert_true(port_of(doc, "device") > 0);
+	assert_true(port_of(doc, "operator") > 0);
+	assert_true(port_of(doc, "device") != port_of(doc, "operator"));
+	/* A second run leaves it as it is, and says so. */
+	assert_int_equal(place_config(&x.c, s->dir, "b.example", &e), 0);
+	assert_int_equal(file_read(&again, path, 10000, &e), 0);
+	assert_string_equal(buf_str(&again), buf_str(&text));
+	assert_non_null(strstr(capture_out(&x), "its ports hold"));
+	capture_close(&x);
+}
+
+static void
+a_port_that_is_none_is_refused(void **state)
+{
+	struct scratch *s = *state;
+	struct capture x;
+	struct words w;
+	struct err e;
+
+	quickstart_line(&x, &w, "quickstart --device-port 65536");
+	assert_int_equal(place_config(&x.c, s->dir, "a.example", &e), E_USAGE);
+	capture_close(&x);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_new_directory_is_ours_alone, make_scratch, drop_scratch),
+		cmocka_unit_test_setup_teardown(a_directory_with_other_things_in_it_is_left_alone, make_scratch, drop_scratch),
+		cmocka_unit_test(names_are_kept_and_new_ones_are_added),
+		cmocka_unit_test(without_a_name_there_is_one_all_the_same),
+		cmocka_unit_test(what_is_no_name_or_address_is_refused),
+		cmocka_unit_test_setup_teardown(the_configuration_has_the_ports_that_were_asked_for_or_free_ones, make_scratch, drop_scratch),
+		cmocka_unit_test_setup_teardown(a_port_that_is_none_is_refused, make_scratch, drop_scratch),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/test_table.c - alignment, widths, truncation, colour, and what must not reach a terminal */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "cli/table.h"
+#include "capture.h"
+
+static const struct column columns[] = {
+	{ "NAME" }, { "STATE", NULL, COL_STATE }, { "NOT AFTER", NULL, COL_TIME }, { "TEXT" }, { .title = NULL },
+};
+
+static json_t *
+parsed(const char *text)
+{
+	json_t *v = NULL;
+	struct err e;
+
+	assert_int_equal(json_parse(&v, bytes_of(text), &e), 0);
+	return v;
+}
+
+static void
+printed(const char *items, bool tty, unsigned width, const char *wanted)
+{
+	struct capture x;
+	AUTO_JSON v = parsed(items);
+
+	capture_open(&x);
+	x.c.tty = tty;
+	x.c.width = width;
+	table_print(&x.c, columns, v);
+	assert_string_equal(capture_out(&x), wanted);
+	capture_close(&x);
+}
+
+static void
+columns_are_aligned_under_their_titles(void **state)
+{
+	(void)state;
+	printed("[{\"name\":\"pump-7\",\"state\":\"active\",\"not_after\":1000000000,\"text\":\"x\"},"
+	    "{\"name\":\"p\",\"state\":\"expected\"}]", false, 20,
+	    "NAME    STATE     NOT AFTER             TEXT\n"
+	    "pump-7  active    2001-09-09T01:46:40Z  x\n"
+	    "p       expected  -                     -\n");
+}
+
+static void
+wide_and_combining_characters_keep_the_columns(void **state)
+{
+	(void)state;
+	assert_int_equal(table_width("pümp"), 4);
+	assert_int_equal(table_width("ポンプ"), 6);
+	assert_int_equal(table_width("e\xcc\x81"), 1);
+	printed("[{\"name\":\"ポ\",\"state\":\"a\",\"text\":\"1\"},{\"name\":\"abcd\",\"state\":\"b\",\"text\":\"2\"}]", false, 0,
+	    "NAME  STATE  NOT AFTER  TEXT\n"
+	    "ポ    a      -          1\n"
+	    "abcd  b      -          2\n");
+}
+
+static void
+a_terminal_cuts_the_widest_column(void **state)
+{
+	(void)state;
+	printed("[{\"name\":\"a\",\"state\":\"x\",\"text\":\"0123456789012345678901234567890123456789\"}]", true, 40,
+	    "NAME  STATE  NOT AFTER  TEXT\n"
+	    "a     x      -          012345678901234…\n");
+}
+
+static void
+states_have_colour_on_a_terminal_alone(void **state)
+{
+	(void)state;
+	printed("[{\"name\":\"a\",\"state\":\"revoked\",\"text\":\"t\"}]", true, 80,
+	    "NAME  STATE    NOT AFTER  TEXT\n"
+	    "a     \033[31mrevoked\033[0m  -          t\n");
+	printed("[{\"name\":\"a\",\"state\":\"revoked\",\"text\":\"t\"}]", false, 80,
+	    "NAME  STATE    NOT AFTER  TEXT\n"
+	    "a     revoked  -          t\n");
+}
+
+static void
+nothing_from_outside_reaches_the_terminal_as_it_is(void **state)
+{
+	(void)state;
+	printed("[{\"name\":\"\\u001b[2J\",\"state\":\"\\u202e\",\"text\":\"a\\nb\"}]", false, 0,
+	    "NAME     STATE         NOT AFTER  TEXT\n"
+	    "\\x1b[2J  \\xe2\\x80\\xae  -          a\\x0ab\n");
+}
+
+static void
+an_empty_list_prints_no_table(void **state)
+{
+	struct capture x;
+	AUTO_JSON v = parsed("[]");
+
+	(void)state;
+	capture_open(&x);
+	table_print(&x.c, columns, v);
+	assert_string_equal(capture_err(&x), "none\n");
+	assert_string_equal(capture_out(&x), "");
+	capture_close(&x);
+}
+
+static void
+an_object_is_a_line_a_member_without_pem(void **state)
+{
+	struct capture x;
+	AUTO_JSON v = parsed("{\"name\":\"root\",\"not_after\":1000000000,\"created_at\":0,\"keys\":[\"a\",\"b\"],"
+	    "\"crl_number\":3,\"enabled\":true,\"none\":[],\"pem\":\"-----BEGIN CERTIFICATE-----\\n\"}");
+
+	(void)state;
+	capture_open(&x);
+	table_print_object(&x.c, v);
+	assert_string_equal(capture_out(&x),
+	    "name             root\n"
+	    "not after        2001-09-09T01:46:40Z\n"
+	    "created at       -\n"
+	    "keys             a, b\n"
+	    "crl number       3\n"
+	    "enabled          yes\n"
+	    "none             -\n");
+	capture_close(&x);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(columns_are_aligned_under_their_titles),
+		cmocka_unit_test(wide_and_combining_characters_keep_the_columns),
+		cmocka_unit_test(a_terminal_cuts_the_widest_column),
+		cmocka_unit_test(states_have_colour_on_a_terminal_alone),
+		cmocka_unit_test(nothing_from_outside_reaches_the_terminal_as_it_is),
+		cmocka_unit_test(an_empty_list_prints_no_table),
+		cmocka_unit_test(an_object_is_a_line_a_member_without_pem),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

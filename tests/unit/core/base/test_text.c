@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* base/test_text.c - hex, UTF-8, names, patterns, escapes */
+#include "core/base/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+static void
+hex_goes_out_and_comes_back(void **state)
+{
+	uint8_t in[] = { 0x00, 0x7f, 0xab, 0xff }, back[4];
+	char hex[9];
+
+	(void)state;
+	text_hex(hex, (struct bytes){ in, sizeof(in) });
+	assert_string_equal(hex, "007fabff");
+	assert_true(text_unhex(back, 4, "007FabFF"));
+	assert_memory_equal(in, back, 4);
+}
+
+static void
+hex_of_another_length_or_alphabet_is_refused(void **state)
+{
+	static const char *const bad[] = { "", "00", "0000000", "000000000", "0000000g", "0x000000", "00 00 00" };
+	uint8_t out[4];
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(bad); i++)
+		assert_false(text_unhex(out, 4, bad[i]));
+}
+
+static void
+well_formed_printable_utf8_is_valid(void **state)
+{
+	static const char *const good[] = {
+		"", "plain", "Gr\xc3\xbc\xc3\x9f" "e", "\xe2\x82\xac", "\xf0\x9f\x94\x91", "\xed\x9f\xbf", "\xee\x80\x80",
+		"\xc2\xa0",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(good); i++)
+		assert_true(text_valid_utf8(bytes_of(good[i])));
+}
+
+static void
+malformed_utf8_is_refused(void **state)
+{
+	static const char *const bad[] = {
+		"\x80", "\xbf", "\xc3", "\xc3(", "\xe2\x82", "\xf0\x9f\x94", /* alone or cut */
+		"\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf",  /* overlong */
+		"\xed\xa0\x80", "\xed\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xfe",
+		"\xf8\x88\x80\x80\x80",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(bad); i++)
+		assert_false(text_valid_utf8(bytes_of(bad[i])));
+}
+
+static void
+characters_that_lie_about_the_text_are_refused(void **state)
+{
+	static const char *const bad[] = {
+		"\n", "\t", "\x1b[2J", "\x7f", "\xc2\x85", "\xe2\x80\xae", "\xe2\x80\x8b", "\xe2\x81\xa6",
+		"\xef\xbb\xbf", "\xd8\x9c", "\xef\xbf\xbf", "\xe2\x80\xa8",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(bad); i++)
+		assert_false(text_valid_utf8(bytes_of(bad[i])));
+	assert_false(text_valid_utf8((struct bytes){ (const uint8_t *)"a\0b", 3 }));
+}
+
+static void
+names_of_objects_are_safe_as_file_names(void **state)
+{
+	(void)state;
+	assert_true(text_valid_name("a", 1));
+	assert_true(text_valid_name("Issuing-2026.v1_x", 64));
+	assert_false(text_valid_name("", 64));
+	assert_false(text_valid_name("ab", 1));
+	assert_false(text_valid_name(".hidden", 64));
+	assert_false(text_valid_name("..", 64));
+	assert_false(text_valid_name("-rf", 64));
+	assert_false(text_valid_name("a/b", 64));
+	assert_false(text_valid_name("a b", 64));
+	assert_false(text_valid_name("\xc3\xa4", 64));
+	assert_false(text_valid_name("a\n", 64));
+}
+
+static void
+patterns_match_the_whole_text(void **state)
+{
+	static const struct { const char *pattern, *s; bool yes; } cases[] = {
+		{ "", "", true }, { "", "a", false }, { "*", "", true }, { "*", "abc", true }, { "?", "", false },
+		{ "?", "a", true }, { "a*c", "abbbc", true }, { "a*c", "abbbcd", false }, { "a*c*e", "abcde", true },
+		{ "*.example", "a.b.example", true }, { "*.example", "example", false }, { "a?c", "abc", true },
+		{ "A", "a", false }, { "a**b", "ab", true }, { "*a*b*", "xxaxxbxx", true }, { "[a]", "a", false },
+		{ "*ab", "aab", true }, { "pump-*", "pump-", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(cases); i++)
+		assert_int_equal(text_match(cases[i].pattern, cases[i].s), cases[i].yes);
+}
+
+static void
+a_pattern_of_many_stars_still_ends(void **state)
+{
+	char s[2001];
+
+	(void)state;
+	memset(s, 'a', sizeof(s) - 1);
+	s[sizeof(s) - 1] = 0;
+	assert_false(text_match("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", s));
+}
+
+static void
+escaped_text_cannot_forge_a_line(void **state)
+{
+	AUTO_BUF b = { 0 };
+
+	(void)state;
+	text_escape(&b, (struct bytes){ (const uint8_t *)"a\nb\\c\0\xff\xe2\x80\xae\xc3\xbc", 12 });
+	assert_string_equal(buf_str(&b), "a\\x0ab\\x5cc\\x00\\xff\\xe2\\x80\\xae\xc3\xbc");
+	assert_true(text_valid_utf8(bytes_of_buf(&b)));
+}
+
+static void
+numbers_are_digits_up_to_a_maximum(void **state)
+{
+	static const char *const bad[] = {
+		"", "-1", "+1", " 1", "1 ", "1a", "0x1", "1e3", "18446744073709551616", "99999999999999999999",
+	};
+	uint64_t v = 5;
+
+	(void)state;
+	assert_true(text_parse_u64(&v, "0", UINT64_MAX));
+	assert_true(v == 0);
+	assert_true(text_parse_u64(&v, "18446744073709551615", UINT64_MAX));
+	assert_true(v == UINT64_MAX);
+	assert_true(text_parse_u64(&v, "00065535", 65535));
+	assert_true(v == 65535);
+	assert_false(text_parse_u64(&v, "65536", 65535));
+	for (size_t i = 0; i < N_OF(bad); i++)
+		assert_false(text_parse_u64(&v, bad[i], UINT64_MAX));
+	assert_true(v == 65535);
+}
+
+static void
+distance_counts_edits(void **state)
+{
+	(void)state;
+	assert_int_equal(text_distance("", ""), 0);
+	assert_int_equal(text_distance("abc", "abc"), 0);
+	assert_int_equal(text_distance("abc", ""), 3);
+	assert_int_equal(text_distance("profile", "profil"), 1);
+	assert_int_equal(text_distance("kitten", "sitting"), 3);
+	assert_int_equal(text_distance("ab", "ba"), 2);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hex_goes_out_and_comes_back),
+		cmocka_unit_test(hex_of_another_length_or_alphabet_is_refused),
+		cmocka_unit_test(well_formed_printable_utf8_is_valid),
+		cmocka_unit_test(malformed_utf8_is_refused),
+		cmocka_unit_test(characters_that_lie_about_the_text_are_refused),
+		cmocka_unit_test(names_of_objects_are_safe_as_file_names),
+		cmocka_unit_test(patterns_match_the_whole_text),
+		cmocka_unit_test(a_pattern_of_many_stars_still_ends),
+		cmocka_unit_test(escaped_text_cannot_forge_a_line),
+		cmocka_unit_test(numbers_are_digits_up_to_a_maximum),
+		cmocka_unit_test(distance_counts_edits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
