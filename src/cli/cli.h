@@ -14,7 +14,8 @@ struct cli {
 	const struct verb *verb;
 	FILE *out, *err;       /* standard output and error, or a test's */
 	bool json;             /* --json */
-	bool tty;              /* out is a terminal: colour, and width matter */
+	bool tty;              /* out is a terminal: its width matters */
+	bool colour;           /* and it is to have colour */
 	unsigned width;        /* columns of the terminal; 0: unlimited */
 	char **argv;           /* the words after "estuary", ended by NULL, in any order */
 	struct cli_given *given; /* what was given; see cli_text() and its kin */

@@ -12,8 +12,9 @@
 #include "core/base/clock.h"
 #include "core/sys/spawn.h"
 
-#define PAUSE_MS  20
-#define PATH_SIZE 4096
+#define PAUSE_LEAST_MS 20
+#define PAUSE_MOST_MS  320
+#define PATH_SIZE      4096
 
 static int
 find(char path[PATH_SIZE], struct err *e)
@@ -99,8 +100,10 @@ take_signal(struct daemon *d, const struct timespec *within)
 int
 daemon_pause(struct daemon *d, uint64_t deadline, const char *what, struct err *e)
 {
-	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
+	long ms = d->pauses < 4 ? PAUSE_LEAST_MS << d->pauses : PAUSE_MOST_MS;
+	const struct timespec pause = { .tv_nsec = ms * 1000000L };
 
+	d->pauses++;
 	take_signal(d, &pause);
 	if (reap(d))
 		return err_set(e, E_UNAVAIL, "estuaryd: ended with status %d before it %s", d->status, what);

@@ -11,6 +11,7 @@
 
 struct daemon {
 	pid_t pid;
+	unsigned pauses;  /* so far: they grow, so that a slow start is not a noisy one */
 	int signo;        /* the signal that asked us to end, 0: none */
 	bool ended;
 	int status;       /* exit status, once ended: 128 + n after signal n */

@@ -139,7 +139,8 @@ main(int argc, char **argv)
 
 	(void)setlocale(LC_CTYPE, "");
 	(void)signal(SIGPIPE, SIG_IGN);
-	c.tty = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
+	c.tty = isatty(STDOUT_FILENO);
+	c.colour = c.tty && getenv("NO_COLOR") == NULL;
 	c.width = terminal_width();
 	status = dispatch(&c, argc - 1, argv + 1);
 	/* What was printed must have arrived: a full disk is an error, too. */

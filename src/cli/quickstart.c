@@ -89,18 +89,25 @@ start(struct run *x, struct err *e)
 {
 	char config[PLACE_PATH_MAX + 16];
 	uint64_t deadline = clock_monotonic_ms() + DAEMON_WAIT_MS;
-	struct err ignored;
+	struct err why = { .msg = "it has no socket" };
 	int r;
 
 	(void)snprintf(config, sizeof(config), "%s/estuaryd.toml", x->dir);
 	r = daemon_start(&x->daemon, config, e);
 	while (r == 0) {
 		AUTO_JSON status = NULL;
+		int asked = E_UNAVAIL;
 
-		if (access(x->setup.server.socket, F_OK) == 0 && ask_status(&status, x, &ignored) == 0)
+		if (access(x->setup.server.socket, F_OK) == 0)
+			asked = ask_status(&status, x, &why);
+		if (asked == 0)
 			return 0;
+		if (asked != E_UNAVAIL) /* it has its reasons: waiting would not change them */
+			return err_set(e, why.code, "server.status: %s", why.msg);
 		r = daemon_pause(&x->daemon, deadline, "answered", e);
 	}
+	if (!x->daemon.ended && x->daemon.pid > 0 && x->daemon.signo == 0)
+		(void)err_set(e, E_UNAVAIL, "estuaryd: no answer in %d s: %s", DAEMON_WAIT_MS / 1000, why.msg);
 	if (x->daemon.ended)
 		(void)snprintf(x->setup.hint, sizeof(x->setup.hint),
 		    "its own words stand above; `--device-port 0` and the like choose free ports");

@@ -71,7 +71,7 @@ table_width(const char *s)
 const char *
 table_colour(const struct cli *c, const char *state)
 {
-	if (c->tty)
+	if (c->colour)
 		for (size_t i = 0; i < N_OF(colours); i++)
 			if (strcmp(colours[i].state, state) == 0)
 				return colours[i].colour;
@@ -81,7 +81,7 @@ table_colour(const struct cli *c, const char *state)
 const char *
 table_plain(const struct cli *c)
 {
-	return c->tty ? "\033[0m" : "";
+	return c->colour ? "\033[0m" : "";
 }
 
 static void

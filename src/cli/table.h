@@ -30,7 +30,7 @@ void table_line(const struct cli *c, const char *name, const char *value);
 void table_cell(struct buf *out, const json_t *v, enum column_kind kind);
 /* Columns that UTF-8 text takes on a terminal. */
 unsigned table_width(const char *s);
-/* Escape sequence that begins the colour of a state, or "" when c->out is no terminal. */
+/* Escape sequence that begins the colour of a state, or "" without colour. */
 const char *table_colour(const struct cli *c, const char *state);
 const char *table_plain(const struct cli *c);  /* ends it */
 

@@ -248,7 +248,7 @@ look(struct conn *c)
 
 	if (blanks != 0 && c->looked == 0)
 		drop_in(c, blanks);
-	if (c->in.n == 0)
+	if (c->in.n == 0 || (c->in.n == 1 && c->in.p[0] == '\r'))
 		return;
 	if (c->phase != PHASE_HEAD)
 		conn_enter(c, PHASE_HEAD);
@@ -295,7 +295,7 @@ step_head(struct conn *c)
 			return;
 		look(c);
 	} while (is_between(c) && transport_pending(&c->t));
-	if (is_between(c) && c->phase != PHASE_HEAD)
+	if (is_between(c) && c->in.n == 0)
 		buf_free(&c->in); /* empty lines only */
 }
 

@@ -282,6 +282,16 @@ pump_busy(struct http_server *s)
 	}
 }
 
+/* Settle outside of whatever is going on now. */
+static void
+work_later(struct http_server *s)
+{
+	if (s->due)
+		return;
+	s->due = true;
+	loop_timer_in(s->again, 0);
+}
+
 /* The last thing in every event: let libmicrohttpd and the connections work until both have nothing to do. */
 static void
 settle(void *ctx)
@@ -293,9 +303,10 @@ settle(void *ctx)
 		s->due = conn_pool_kicked(s->pool) || s->due;
 		if (!s->due)
 			break;
+		s->due = false;
 		(void)MHD_run(s->mhd);
 		pump_busy(s);
-		s->due = MHD_get_timeout(s->mhd, &ms) == MHD_YES && ms == 0;
+		s->due = s->due || (MHD_get_timeout(s->mhd, &ms) == MHD_YES && ms == 0);
 	}
 	if (s->due)
 		loop_timer_in(s->again, 0);
@@ -441,7 +452,7 @@ http_server_drain(struct http_server *s, unsigned ms, loop_fn done, void *ctx)
 	s->drained_ctx = ctx;
 	loop_timer_in(s->drain_end, ms);
 	conn_pool_drain(s->pool, false);
-	loop_timer_in(s->again, 0); /* which settles, outside of whatever called this */
+	work_later(s);
 }
 
 void
@@ -453,6 +464,7 @@ http_server_free(struct http_server *s)
 		return;
 	stop_listening(s);
 	s->draining = false;
+	s->due = true; /* nothing is left for later */
 	conn_pool_drain(s->pool, true);
 	while ((r = TAILQ_FIRST(&s->waiting)) != NULL)
 		http_refuse(r, 503, "busy", "the server ends", NULL);
@@ -654,6 +666,7 @@ http_answer(struct http_request *r, const struct http_answer *a)
 		r->suspended = false;
 		TAILQ_INSERT_TAIL(&r->server->busy, r, link);
 		MHD_resume_connection(r->mhd);
+		work_later(r->server);
 	}
 	request_release(r);
 }

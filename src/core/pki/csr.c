@@ -26,13 +26,18 @@ struct seen {
 static int
 see(struct seen *s, struct bytes oid, const char *what, struct err *e)
 {
+	enum oid known_oid;
 	char dotted[80];
 
-	for (size_t i = 0; i < s->n; i++)
-		if (bytes_equal(s->oid[i], oid))
-			return err_set(e, E_FORMAT, "csr: %s %s twice", what, oid_dotted(oid, dotted));
+	for (size_t i = 0; i < s->n; i++) {
+		if (!bytes_equal(s->oid[i], oid))
+			continue;
+		known_oid = oid_find(oid);
+		return err_set(e, E_FORMAT, "%s %s twice", what, known_oid != OID_UNKNOWN ?
+		    oid_name(known_oid) : oid_dotted(oid, dotted));
+	}
 	if (s->n == s->max)
-		return err_set(e, E_FORMAT, "csr: more than %zu of type %s", s->max, what);
+		return err_set(e, E_FORMAT, "%s: more than %zu", what, s->max);
 	s->oid[s->n++] = oid;
 	return 0;
 }
@@ -47,11 +52,11 @@ parse_basic_constraints(struct csr *c, struct der *d, struct err *e)
 	if (der_peek(&seq) == DER_BOOLEAN) {
 		c->wants_ca = der_boolean(&seq);
 		if (!c->wants_ca) /* X.690 11.5: a default value is left out */
-			return err_set(e, E_FORMAT, "csr: basicConstraints: cA FALSE written out");
+			return err_set(e, E_FORMAT, "basicConstraints: cA FALSE written out");
 		if (der_more(&seq))
 			(void)der_small_integer(&seq);
 	}
-	return der_end(&seq, "csr: basicConstraints", e);
+	return der_end(&seq, "basicConstraints", e);
 }
 
 static int
@@ -62,12 +67,12 @@ parse_key_usage(struct csr *c, struct der *d, struct err *e)
 
 	/* Trailing zero bits are taken: encoders in the field leave them, and they mean nothing. */
 	if (bits.n > 2 || (bits.n == 2 && (bits.p[1] & 0x7f) != 0))
-		return err_set(e, E_FORMAT, "csr: keyUsage: bits that RFC 5280 does not name");
+		return err_set(e, E_FORMAT, "keyUsage: bits that RFC 5280 does not name");
 	for (unsigned i = 0; i < bits.n * 8; i++)
 		if ((bits.p[i / 8] & 0x80u >> i % 8) != 0)
 			c->key_usage |= 1u << i;
 	if (!d->bad && c->key_usage == 0)
-		return err_set(e, E_FORMAT, "csr: keyUsage: no bit set");
+		return err_set(e, E_FORMAT, "keyUsage: no bit set");
 	c->has_key_usage = true;
 	return 0;
 }
@@ -88,8 +93,8 @@ parse_eku(struct csr *c, struct der *d, struct err *e)
 			c->eku[c->n_eku++] = oid_find(oid);
 	}
 	if (!seq.bad && seen.n == 0)
-		return err_set(e, E_FORMAT, "csr: extKeyUsage: none in the list");
-	return der_end(&seq, "csr: extKeyUsage", e);
+		return err_set(e, E_FORMAT, "extKeyUsage: none in the list");
+	return der_end(&seq, "extKeyUsage", e);
 }
 
 static int
@@ -99,7 +104,7 @@ parse_san(struct csr *c, struct der *d, struct err *e)
 	int r = d->bad ? 0 : sans_parse(&c->sans, value, e);
 
 	c->has_san = true;
-	return r != 0 ? err_prefix(e, E_FORMAT, "csr: ") : 0;
+	return r;
 }
 
 /* The extensions whose values we read; each parser leaves trailing octets to the caller. */
@@ -119,10 +124,11 @@ parse_known(struct csr *c, const struct known *k, struct bytes value, struct err
 	struct der d = der_open(value);
 	int r = der_check(value, oid_name(k->oid), e);
 
-	if (r != 0)
-		return err_prefix(e, E_FORMAT, "csr: ");
-	r = k->parse(c, &d, e);
-	return r != 0 ? r : der_end(&d, "csr: extension's value", e);
+	if (r == 0)
+		r = k->parse(c, &d, e);
+	if (r == 0)
+		r = der_end(&d, oid_name(k->oid), e);
+	return r;
 }
 
 static int
@@ -136,10 +142,10 @@ parse_extension(struct csr *c, struct der *list, struct seen *seen, struct err *
 	if (der_peek(&ext) == DER_BOOLEAN) {
 		critical = der_boolean(&ext);
 		if (!critical)
-			return err_set(e, E_FORMAT, "csr: extension: critical FALSE written out");
+			return err_set(e, E_FORMAT, "extension: critical FALSE written out");
 	}
 	value = der_take(&ext, DER_OCTET_STRING);
-	r = der_end(&ext, "csr: extension", e);
+	r = der_end(&ext, "extension", e);
 	if (r == 0)
 		r = see(seen, oid, "extension", e);
 	if (r != 0)
@@ -162,10 +168,10 @@ parse_extension_request(struct csr *c, struct der *values, struct err *e)
 	int r = 0;
 
 	if (!list.bad && !der_more(&list))
-		return err_set(e, E_FORMAT, "csr: extensionRequest: none in the list");
+		return err_set(e, E_FORMAT, "extensionRequest: none in the list");
 	while (r == 0 && der_more(&list))
 		r = parse_extension(c, &list, &seen, e);
-	return r != 0 ? r : der_end(&list, "csr: extensionRequest", e);
+	return r != 0 ? r : der_end(&list, "extensionRequest", e);
 }
 
 /* challengePassword (RFC 2985 5.4.1) and estIdentityLinking (RFC 7894 3.3): one DirectoryString. */
@@ -178,14 +184,14 @@ parse_challenge(struct csr *c, struct der *values, struct err *e)
 	if (values->bad)
 		return 0; /* the caller says it */
 	if (tag != DER_UTF8 && tag != DER_PRINTABLE && tag != DER_IA5 && tag != DER_T61)
-		return err_set(e, E_FORMAT, "csr: challenge in type 0x%02x: a string expected", tag);
+		return err_set(e, E_FORMAT, "challenge in type 0x%02x: a string expected", tag);
 	if (v.n == 0 || v.n >= sizeof(c->challenge))
-		return err_set(e, E_FORMAT, "csr: challenge of %zu octets: 1 to %zu expected", v.n,
+		return err_set(e, E_FORMAT, "challenge of %zu octets: 1 to %zu expected", v.n,
 		    sizeof(c->challenge) - 1);
 	if (!der_valid_text(tag, v))
-		return err_set(e, E_FORMAT, "csr: challenge with a character that it must not have");
+		return err_set(e, E_FORMAT, "challenge with a character that it must not have");
 	if (c->has_challenge && !bytes_equal_str(v, c->challenge))
-		return err_set(e, E_FORMAT, "csr: two challenges that differ");
+		return err_set(e, E_FORMAT, "two challenges that differ");
 	memcpy(c->challenge, v.p, v.n);
 	c->has_challenge = true;
 	return 0;
@@ -198,7 +204,7 @@ parse_change_subject(struct csr *c, struct der *values, struct err *e)
 	struct bytes names = der_take(values, DER_SEQUENCE);
 
 	if (!values->bad && names.n == 0)
-		return err_set(e, E_FORMAT, "csr: changeSubjectName: no name in it");
+		return err_set(e, E_FORMAT, "changeSubjectName: no name in it");
 	c->changes_subject = true;
 	return 0;
 }
@@ -209,7 +215,7 @@ refuse_twin(struct csr *c, struct der *values, struct err *e)
 {
 	(void)c;
 	(void)values;
-	return err_set(e, E_FORMAT, "csr: Microsoft's extension attribute: only extensionRequest is taken");
+	return err_set(e, E_FORMAT, "Microsoft's extension attribute: only extensionRequest is taken");
 }
 
 static const struct {
@@ -230,20 +236,20 @@ parse_attribute(struct csr *c, struct der *list, struct seen *seen, struct err *
 	struct bytes oid = der_take(&attr, DER_OID);
 	struct der values = der_enter(&attr, DER_SET);
 	enum oid known_oid = oid_find(oid);
-	int r = der_end(&attr, "csr: attribute", e);
+	int r = der_end(&attr, "attribute", e);
 
 	if (r == 0)
 		r = see(seen, oid, "attribute", e);
 	if (r != 0)
 		return r;
 	if (!der_more(&values))
-		return err_set(e, E_FORMAT, "csr: attribute without a value");
+		return err_set(e, E_FORMAT, "attribute without a value");
 	for (size_t i = 0; i < N_OF(attributes); i++) {
 		if (attributes[i].oid != known_oid)
 			continue;
 		r = attributes[i].parse(c, &values, e);
 		if (r == 0 && der_more(&values))
-			return err_set(e, E_FORMAT, "csr: %s: more than one value", oid_name(known_oid));
+			return err_set(e, E_FORMAT, "%s: more than one value", oid_name(known_oid));
 		return r != 0 ? r : der_end(&values, oid_name(known_oid), e);
 	}
 	return 0;
@@ -258,7 +264,7 @@ parse_attributes(struct csr *c, struct bytes contents, struct err *e)
 
 	while (r == 0 && der_more(&list))
 		r = parse_attribute(c, &list, &seen, e);
-	return r != 0 ? r : der_end(&list, "csr: attributes", e);
+	return r != 0 ? r : der_end(&list, "attributes", e);
 }
 
 /* --- the request --- */
@@ -293,21 +299,21 @@ split(struct request *out, struct bytes der, struct err *e)
 	info = der_enter(&req, DER_SEQUENCE);
 	out->info = bytes_slice(out->info, 0, out->info.n - req.rest.n);
 	version = der_small_integer(&info);
-	if (!info.bad && version != 0)
-		return err_set(e, E_FORMAT, "csr: version is not 0"); /* RFC 2986 4.1 */
+	if (info.bad || version != 0)
+		return err_set(e, E_FORMAT, "no version 0 in it"); /* RFC 2986 4.1 */
 	out->subject = der_take_tlv(&info, DER_SEQUENCE);
 	out->spki = der_take_tlv(&info, DER_SEQUENCE);
 	out->attributes = der_take(&info, DER_CONTEXT_CONS(0));
-	if (der_end(&info, "csr: certificationRequestInfo", e) != 0)
+	if (der_end(&info, "certificationRequestInfo", e) != 0)
 		return E_FORMAT;
 	out->sig_alg = read_sig_alg(&req);
 	if (req.bad)
-		return err_set(e, E_FORMAT, "csr: signatureAlgorithm: wrong parameters");
+		return err_set(e, E_FORMAT, "signatureAlgorithm: wrong parameters");
 	out->sig = der_bits(&req, &unused);
-	if (der_end(&req, "csr", e) != 0 || der_end(&d, "csr", e) != 0)
+	if (der_end(&req, "request", e) != 0 || der_end(&d, "request", e) != 0)
 		return E_FORMAT;
 	if (out->sig.n == 0 || unused != 0)
-		return err_set(e, E_FORMAT, "csr: signature is empty or not of whole octets");
+		return err_set(e, E_FORMAT, "signature is empty or not of whole octets");
 	return 0;
 }
 
@@ -333,15 +339,13 @@ parse_contents(struct csr *c, const struct request *q, struct err *e)
 	c->spki = q->spki;
 	if (r == 0)
 		r = key_judge(&c->key_type, q->spki, e);
-	if (r != 0)
-		return err_prefix(e, (enum err_code)r, "csr: ");
-	r = parse_attributes(c, q->attributes, e);
-	if (r != 0)
-		return r;
-	r = key_check_sig_alg(c->key_type, q->sig_alg, e);
+	if (r == 0)
+		r = parse_attributes(c, q->attributes, e);
+	if (r == 0)
+		r = key_check_sig_alg(c->key_type, q->sig_alg, e);
 	if (r == 0)
 		r = verify(c, q, e);
-	return r != 0 ? err_prefix(e, (enum err_code)r, "csr: ") : 0;
+	return r;
 }
 
 int
@@ -354,12 +358,13 @@ csr_parse(struct csr *out, struct bytes der, struct err *e)
 	if (der.n > CSR_MAX)
 		return err_set(e, E_TOOBIG, "csr: %zu octets: %zu at most", der.n, CSR_MAX);
 	r = der_check(der, "csr", e);
-	if (r == 0)
-		r = split(&q, der, e);
+	if (r != 0)
+		return r;
+	r = split(&q, der, e);
 	if (r == 0)
 		r = parse_contents(&c, &q, e);
 	if (r != 0)
-		return r;
+		return err_prefix(e, (enum err_code)r, "csr");
 	sha256(c.spki_sha256, c.spki);
 	sha256(c.sha256, der);
 	*out = c;

@@ -9,9 +9,22 @@
 AUTO_DEFINE_OSSL(BIGNUM, BN_free)
 AUTO_DEFINE_OSSL(BN_CTX, BN_CTX_free)
 
-#define FACTOR_MAX   1024 /* smaller prime factors are looked for */
-#define ROCA_MAX     701  /* the 126th prime: the weak 2048-bit generator used all up to it, longer keys more */
+#define ROCA_MAX     701 /* the 126th prime: the weak 2048-bit generator used all up to it, longer keys more */
 #define FERMAT_STEPS 100
+
+/* The odd primes below 1024. */
+static const uint16_t primes[] = {
+	3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89,
+	97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167, 173, 179, 181,
+	191, 193, 197, 199, 211, 223, 227, 229, 233, 239, 241, 251, 257, 263, 269, 271, 277, 281,
+	283, 293, 307, 311, 313, 317, 331, 337, 347, 349, 353, 359, 367, 373, 379, 383, 389, 397,
+	401, 409, 419, 421, 431, 433, 439, 443, 449, 457, 461, 463, 467, 479, 487, 491, 499, 503,
+	509, 521, 523, 541, 547, 557, 563, 569, 571, 577, 587, 593, 599, 601, 607, 613, 617, 619,
+	631, 641, 643, 647, 653, 659, 661, 673, 677, 683, 691, 701, 709, 719, 727, 733, 739, 743,
+	751, 757, 761, 769, 773, 787, 797, 809, 811, 821, 823, 827, 829, 839, 853, 857, 859, 863,
+	877, 881, 883, 887, 907, 911, 919, 929, 937, 941, 947, 953, 967, 971, 977, 983, 991, 997,
+	1009, 1013, 1019, 1021,
+};
 
 /* Remainder of a big-endian number of whole 32-bit words. */
 static uint32_t
@@ -26,15 +39,6 @@ remainder_of(struct bytes n, uint32_t m)
 		r = (r << 32 | word) % m;
 	}
 	return (uint32_t)r;
-}
-
-static bool
-is_prime(uint32_t m)
-{
-	for (uint32_t d = 3; d * d <= m; d += 2)
-		if (m % d == 0)
-			return false;
-	return true;
 }
 
 /* Is r one of the powers of 65537 modulo p? */
@@ -52,28 +56,27 @@ is_power(uint32_t r, uint32_t p)
 }
 
 /*
- * One pass over the small primes, as many in one division as 32 bits hold.
- * ROCA (CVE-2017-15361): every prime of that generator is a power of 65537 modulo
- * every small prime, and so is the modulus; a random modulus is not, but for one in 2^160.
+ * As many primes in one division as 32 bits hold.
+ * ROCA (CVE-2017-15361): every prime of that generator is a power of 65537 modulo every
+ * small prime, and so is the modulus; of other moduli one in 2^160 is.
  */
 static int
 check_small_primes(struct bytes n, struct err *e)
 {
 	bool roca = true;
 
-	for (uint32_t p = 3; p < FACTOR_MAX; ) {
-		uint32_t first = p, product = 1, r;
+	for (size_t i = 0, first = 0; i < N_OF(primes); first = i) {
+		uint32_t product = 1, r;
 
-		for (; p < FACTOR_MAX && product <= UINT32_MAX / p; p += 2)
-			if (is_prime(p))
-				product *= p;
+		while (i < N_OF(primes) && product <= UINT32_MAX / primes[i])
+			product *= primes[i++];
 		r = remainder_of(n, product);
-		for (uint32_t q = first; q < p; q += 2) {
-			if (!is_prime(q))
-				continue;
-			if (r % q == 0)
-				return err_set(e, E_POLICY, "key: rsa modulus has the factor %u", q);
-			roca = roca && (q > ROCA_MAX || is_power(r % q, q));
+		for (size_t k = first; k < i; k++) {
+			uint32_t p = primes[k];
+
+			if (r % p == 0)
+				return err_set(e, E_POLICY, "key: rsa modulus has the factor %u", p);
+			roca = roca && (p > ROCA_MAX || is_power(r % p, p));
 		}
 	}
 	if (roca)
@@ -113,38 +116,44 @@ is_residue(BN_ULONG r, BN_ULONG m)
 static int
 is_square(const BIGNUM *v, BN_CTX *ctx)
 {
-	AUTO_OSSL(BIGNUM) root = BN_new();
+	static const uint64_t squares_mod_64 = 0x0202021202030213;
+	AUTO_OSSL(BIGNUM) root = NULL;
 	BN_ULONG r = BN_mod_word(v, 64 * 63 * 65 * 11);
 
-	if (r == (BN_ULONG)-1 || root == NULL)
+	if (r == (BN_ULONG)-1)
 		return -1;
-	if (!is_residue(r, 64) || !is_residue(r, 63) || !is_residue(r, 65) || !is_residue(r, 11))
+	if ((squares_mod_64 >> r % 64 & 1) == 0 || !is_residue(r, 63) || !is_residue(r, 65) ||
+	    !is_residue(r, 11))
 		return 0;
-	if (!square_root(root, v, ctx) || !BN_sqr(root, root, ctx))
+	if (BN_is_zero(v))
+		return 1;
+	root = BN_new();
+	if (root == NULL || !square_root(root, v, ctx) || !BN_sqr(root, root, ctx))
 		return -1;
 	return BN_cmp(root, v) == 0;
 }
 
-/* Fermat: n = a^2 - b^2 = (a + b)(a - b) is found at once when the primes are close.  As is_square(). */
+/*
+ * Fermat: n = a^2 - b^2 = (a + b)(a - b) is found at once when the primes are close.
+ * From a to a + 1, a^2 - n grows by 2a + 1.  Result as is_square().
+ */
 static int
 has_close_primes(const BIGNUM *n, BN_CTX *ctx)
 {
-	AUTO_OSSL(BIGNUM) a = BN_new();
-	AUTO_OSSL(BIGNUM) square = BN_new();
+	AUTO_OSSL(BIGNUM) gap = BN_new();
+	AUTO_OSSL(BIGNUM) step = BN_new();
+	int r = 0;
 
-	if (a == NULL || square == NULL || !square_root(a, n, ctx))
+	if (gap == NULL || step == NULL || !square_root(step, n, ctx) || !BN_sqr(gap, step, ctx) ||
+	    !BN_sub(gap, gap, n) || !BN_lshift1(step, step) || !BN_add_word(step, 1))
 		return -1;
-	for (int i = 0; i < FERMAT_STEPS; i++) {
-		int r;
-
-		/* The first a is at or below the root: then a^2 - n is no square above 0, or 0. */
-		if (!BN_sqr(square, a, ctx) || !BN_sub(square, square, n) || !BN_add_word(a, 1))
+	for (int i = 0; i < FERMAT_STEPS && r == 0; i++) {
+		/* Below 0 at most once: the first a is the root rounded down. */
+		r = BN_is_negative(gap) ? 0 : is_square(gap, ctx);
+		if (!BN_add(gap, gap, step) || !BN_add_word(step, 2))
 			return -1;
-		r = BN_is_negative(square) ? 0 : is_square(square, ctx);
-		if (r != 0)
-			return r;
 	}
-	return 0;
+	return r;
 }
 
 int

@@ -12,7 +12,7 @@
 #include "core/base/file.h"
 #include "core/base/text.h"
 
-/* The kernel's interface, spelled out: the headers of the build may be older than the kernel that runs. */
+/* The kernel's interface, spelled out: the build's headers may be older than the running kernel. */
 #define FS_EXECUTE     (UINT64_C(1) << 0)
 #define FS_WRITE_FILE  (UINT64_C(1) << 1)
 #define FS_READ_FILE   (UINT64_C(1) << 2)

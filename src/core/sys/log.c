@@ -60,7 +60,8 @@ put_line(const char *level, const char *event, struct bytes text)
 
 	if (torn)
 		buf_put_u8(&line, '\n');
-	buf_printf(&line, "%s %s[%d] %s %s", clock_text(clock_now(), when), role_name, getpid(), level, event);
+	buf_printf(&line, "%s %s[%d] %s %s", clock_text(clock_now(), when), role_name, getpid(),
+	    level, event);
 	if (text.n != 0)
 		buf_put_u8(&line, ' ');
 	text_escape(&line, text); /* TEXT_MAX octets become at most four times as many */

@@ -161,7 +161,8 @@ loop_io_new(struct loop *l, int fd, unsigned events, loop_io_fn fn, void *ctx)
 	struct loop_io *w = mem_zalloc(sizeof(*w));
 
 	*w = (struct loop_io){ .loop = l, .fn = fn, .ctx = ctx };
-	need(sd_event_add_io(l->ev, &w->source, fd, epoll_events(events), on_io, w), "watching a descriptor");
+	need(sd_event_add_io(l->ev, &w->source, fd, epoll_events(events), on_io, w),
+	    "watching a descriptor");
 	return w;
 }
 

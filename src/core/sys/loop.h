@@ -28,7 +28,10 @@ void loop_free(struct loop *l);
 int loop_run(struct loop *l);
 void loop_stop(struct loop *l, int code);
 
-/* Watch fd (level-triggered).  The watcher is freed by loop_io_free(), also from inside its callback; fd stays the caller's. */
+/*
+ * Watch fd (level-triggered); fd stays the caller's, and stays open as long as the watcher.
+ * loop_io_free() is fine from inside its callback.  Watchers and timers go before the loop does.
+ */
 struct loop_io *loop_io_new(struct loop *l, int fd, unsigned events, loop_io_fn fn, void *ctx);
 void loop_io_set(struct loop_io *w, unsigned events); /* 0: none but HUP */
 void loop_io_free(struct loop_io *w);

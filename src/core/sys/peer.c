@@ -85,12 +85,12 @@ listen_on(const struct sockaddr *sa, socklen_t n, bool shared)
 	return TAKE_FD(fd);
 }
 
-/* Every address: IPv6 and IPv4 by one socket, or IPv4 where the kernel has nothing else. */
+/* Every address, which is 0: IPv6 and IPv4 by one socket, or IPv4 where there is nothing else. */
 static int
 listen_on_all(uint16_t port, bool shared)
 {
-	struct sockaddr_in6 all6 = { .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_ANY_INIT };
-	struct sockaddr_in all4 = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_ANY) };
+	struct sockaddr_in6 all6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	struct sockaddr_in all4 = { .sin_family = AF_INET, .sin_port = htons(port) };
 	int fd = listen_on((const struct sockaddr *)&all6, sizeof(all6), shared);
 
 	if (fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
@@ -123,7 +123,8 @@ listen_on_host(int *out, const char *host, uint16_t port, bool shared, struct er
 }
 
 int
-peer_listen_tcp(int *out, const char *host, uint16_t port, bool shared, uint16_t *port_out, struct err *e)
+peer_listen_tcp(int *out, const char *host, uint16_t port, bool shared, uint16_t *port_out,
+    struct err *e)
 {
 	AUTO_FD fd = -1;
 	union address a = { 0 };

@@ -83,7 +83,7 @@ pipe_pair(int fds[2], struct err *e)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0)
 		return err_errno(e, E_IO, "socketpair");
-	/* Best effort: inline messages fit any system's limit, and what does not fit waits in the queue. */
+	/* Best effort: an inline message fits the usual limits, and what does not fit waits. */
 	for (int i = 0; i < 2; i++)
 		if (setsockopt(fds[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) != 0)
 			(void)setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
@@ -406,7 +406,8 @@ pipe_new(struct loop *l, int fd, const struct pipe_permit *permits, pipe_closed_
 {
 	struct pipe *p = mem_zalloc(sizeof(*p));
 
-	*p = (struct pipe){ .fd = fd, .permits = permits, .closed = closed, .ctx = ctx, .can_send = true };
+	*p = (struct pipe){ .fd = fd, .permits = permits, .closed = closed, .ctx = ctx,
+		.can_send = true };
 	p->last = &p->first;
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	p->io = loop_io_new(l, fd, LOOP_READ, on_io, p);

@@ -69,7 +69,7 @@ check_ids(uid_t uid, gid_t gid, struct err *e)
 static int
 drop_ids(uid_t uid, gid_t gid, struct err *e)
 {
-	/* The bounding set needs the capability that goes with uid 0; where that is not granted no-new-privs does. */
+	/* The bounding set needs CAP_SETPCAP; where a container withholds it, no-new-privs has to do. */
 	for (unsigned long cap = 0; cap < 64; cap++)
 		(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 	if (setgroups(0, NULL) != 0)

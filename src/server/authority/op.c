@@ -176,12 +176,12 @@ check_args(const struct work *w, struct err *e)
 static int
 find_actor(struct work *w, const json_t *message, struct err *e)
 {
-	const char *actor = json_str(message, "actor", ""), *token = json_str(message, "token", NULL);
+	const char *actor = json_str(message, "actor", ""), *token = json_str(message, "token", "");
 	struct operator_row row;
 	char hash[65];
 	int rc;
 
-	if (token == NULL) {
+	if (token[0] == 0) {
 		if (strncmp(actor, "local:", 6) != 0)
 			return err_set(e, E_AUTH, "operator: no token");
 		(void)snprintf(w->actor, sizeof(w->actor), "%s", actor);

@@ -39,6 +39,8 @@ check_want(const struct issuer *issuer, const struct issue_want *w, struct err *
 
 	if (profile_valid(p, e) != 0)
 		return E_POLICY;
+	if (w->serial[0] == 0 || w->serial[0] >= 0x80)
+		return err_set(e, E_FORMAT, "serial number: not one of serial_random()");
 	if ((unsigned)w->key_type >= KEY_TYPE_COUNT || (p->keys >> w->key_type & 1) == 0)
 		return err_set(e, E_POLICY, "key: %s is not in profile '%s'",
 		    key_type_name(w->key_type), p->name);

@@ -44,7 +44,7 @@ void issue_out_free(struct issue_out *out);
  * gets one that is smaller.  The result is parsed again and compared with the want and the
  * profile before it is handed out.  E_POLICY: profile, key, lifetime, path length
  * or name are not allowed; E_UNAVAIL: the issuer is expired, about to be, or
- * not yet valid; E_FORMAT: our own octets fail the comparison.
+ * not yet valid; E_FORMAT: the serial is not of serial_random()'s form, or our own octets fail the comparison.
  */
 int issue_tbs(struct buf *tbs, struct issue_out *out, const struct issuer *issuer,
     const struct issue_want *w, struct err *e) MUST_CHECK;

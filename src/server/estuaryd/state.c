@@ -74,7 +74,7 @@ find_owner(struct state_owner *o, const struct settings *s, struct err *e)
 static int
 make_dirs(const struct settings *s, struct err *e)
 {
-	static const char *const leaves[] = { "run", "keys", "public" };
+	static const char *const leaves[] = { "run", "keys", "store", "public" };
 	char path[SETTINGS_PATH_MAX + 16];
 	struct stat st;
 	int r = file_mkdir(s->dir, 0700, e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proto/proto.c - the bodies of messages between roles: written here, and believed only as far as they are checked here */
+/* proto/proto.c - the bodies of messages between roles, written and checked */
 #include "server/proto/proto.h"
 
 #include <string.h>

@@ -87,13 +87,14 @@ on_listener(void *ctx, struct pipe *p, struct pipe_msg *m)
 
 	(void)ctx;
 	(void)p;
-	if (wire_end(&w, "listener", NULL) != 0 || which < LISTENER_DEVICE || which > LISTENER_LOCAL || m->fd < 0)
+	if (wire_end(&w, "listener", NULL) != 0 || which < LISTENER_DEVICE ||
+	    which > LISTENER_LOCAL || m->fd < 0)
 		broken("malformed LISTENER");
 	else if (self.hooks->listener != NULL)
 		self.hooks->listener(self.ctx, (enum listener)which, TAKE_FD(m->fd));
 }
 
-/* Give up what this role does not need.  Root without a user to become stays root, and the report says so. */
+/* Give up what this role does not need.  Root without a user to become stays root, and says so. */
 static int
 confine(struct buf *report, bool *weak, struct err *e)
 {
@@ -121,7 +122,8 @@ start(struct err *e)
 		return r;
 	if (self.hooks->start != NULL && (r = self.hooks->start(self.ctx, e)) != 0)
 		return r;
-	log_event(weak ? L_WARN : L_NOTE, weak ? "role.not-confined" : "role.confined", "%s", buf_str(&report));
+	log_event(weak ? L_WARN : L_NOTE, weak ? "role.not-confined" : "role.confined", "%s",
+	    buf_str(&report));
 	(void)snprintf(line, sizeof(line), "%s", buf_str(&report)); /* many absent paths may be cut */
 	wire_put_str(&body, line);
 	wire_put_u8(&body, weak);

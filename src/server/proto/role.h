@@ -15,7 +15,7 @@
  * settings and peer may come again later (reload, a restarted peer), drain at the end.
  */
 struct role_hooks {
-	/* New settings; *s is borrowed.  The first call is before confinement: what must be read from outside is read here. */
+	/* New settings; *s is borrowed.  First called before confinement: read here what lies outside. */
 	void (*settings)(void *ctx, const struct settings *s);
 	void (*peer)(void *ctx, enum role r, uint32_t instance, int fd);       /* fd is the callee's */
 	void (*listener)(void *ctx, enum listener which, int fd);              /* fd is the callee's */
@@ -23,7 +23,7 @@ struct role_hooks {
 	int (*start)(void *ctx, struct err *e);
 	/* Finish what is under way, then role_exit(); NULL: exit at once. */
 	void (*drain)(void *ctx);
-	/* What this role keeps; borrowed.  drop, uid and gid are filled in by role_main().  NULL: nothing is reachable, no network. */
+	/* What this role keeps; borrowed.  role_main() sees to drop, uid and gid.  NULL: no paths, no network. */
 	const struct sandbox *(*sandbox)(void *ctx);
 };
 

@@ -14,8 +14,8 @@ static const struct {
 	size_t offset, size;
 } texts[] = {
 #define TEXT(field) { offsetof(struct settings, field), sizeof(((struct settings *)NULL)->field) }
-	TEXT(dir), TEXT(user), TEXT(device_host), TEXT(operator_host), TEXT(public_host), TEXT(local_socket),
-	TEXT(name), TEXT(public_url), TEXT(tls_chain), TEXT(tls_key), TEXT(ready_file),
+	TEXT(dir), TEXT(user), TEXT(device_host), TEXT(operator_host), TEXT(public_host),
+	TEXT(local_socket), TEXT(name), TEXT(public_url), TEXT(tls_chain), TEXT(tls_key), TEXT(ready_file),
 #undef TEXT
 };
 
@@ -75,7 +75,8 @@ settings_get(struct settings *s, struct bytes body, struct err *e)
 	got.connections = wire_u32(&w);
 	got.connections_per_address = wire_u32(&w);
 	got.crl_lifetime_s = wire_i64(&w);
-	w.bad = w.bad || got.fronts > SETTINGS_FRONTS_MAX || got.dir[0] != '/' || got.crl_lifetime_s <= 0;
+	w.bad = w.bad || got.fronts > SETTINGS_FRONTS_MAX || got.dir[0] != '/' ||
+	    got.crl_lifetime_s <= 0;
 	if ((r = wire_end(&w, "settings", e)) != 0)
 		return r;
 	*s = got;

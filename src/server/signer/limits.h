@@ -21,7 +21,7 @@ struct limits {
 
 /* The TOML text of a KEY-ID.limits file, and back: every key there, none other.  E_FORMAT with position. */
 void limits_print(struct buf *out, const struct limits *l);
-int limits_parse(struct limits *l, const char *file, struct bytes text, struct err *e) MUST_CHECK;
+int limits_parse(struct limits *out, const char *file, struct bytes text, struct err *e) MUST_CHECK;
 
 /*
  * May a key with these limits sign this TBSCertificate (RFC 5280 4.1)?  E_FORMAT: it is none.  E_POLICY:

@@ -29,7 +29,7 @@ printed(const char *items, bool tty, unsigned width, const char *wanted)
 	AUTO_JSON v = parsed(items);
 
 	capture_open(&x);
-	x.c.tty = tty;
+	x.c.tty = x.c.colour = tty;
 	x.c.width = width;
 	table_print(&x.c, columns, v);
 	assert_string_equal(capture_out(&x), wanted);

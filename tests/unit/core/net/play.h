@@ -34,7 +34,9 @@ struct stage {
 	struct loop_timer *later, *watchdog;
 	struct http_request *late[8];   /* to be answered by the timer */
 	size_t n_late;
-	struct http_request *kept[8];   /* answered by nobody */
+	struct http_request *kept[8];   /* answered by nobody, or when the child has ended */
+	bool answer_kept;
+	loop_fn before_answers;         /* or NULL */
 	size_t n_kept, asked;
 	struct buf refused;             /* events, a blank after each */
 	int status;                     /* of the child */
@@ -303,6 +305,13 @@ stage_child(void *ctx, pid_t pid, int status)
 
 	(void)pid;
 	s->status = status;
+	if (s->before_answers != NULL)
+		s->before_answers(s);
+	for (size_t i = 0; s->answer_kept && i < s->n_kept; i++) {
+		assert_string_equal(http_path(s->kept[i]), "/never");
+		assert_string_equal(http_address(s->kept[i]), "127.0.0.1");
+		answer_text(s->kept[i], "nobody hears");
+	}
 	loop_stop(s->loop, 0);
 }
 

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One server for the tests of a worker, and fresh ones for those that break theirs."""
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import estuary  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A quickstart server that tests share: make devices, credentials and labels of your own in it."""
+    s = estuary.Server(tmp_path_factory.mktemp("server") / "d")
+    yield s
+    assert s.stop() == 0
+
+
+@pytest.fixture
+def fresh_server(tmp_path):
+    """A function that starts a server of the test's own."""
+    started = []
+
+    def start(**kw):
+        started.append(estuary.Server(tmp_path / f"d{len(started)}", **kw))
+        return started[-1]
+
+    yield start
+    for s in started:
+        s.stop()
