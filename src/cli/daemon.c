@@ -12,8 +12,8 @@
 #include "core/base/clock.h"
 #include "core/sys/spawn.h"
 
-#define PAUSE_LEAST_MS 20
-#define PAUSE_MOST_MS  320
+#define PAUSE_LEAST_MS 20u
+#define PAUSE_MOST_MS  320u
 #define PATH_SIZE      4096
 
 static int
@@ -77,18 +77,19 @@ reap(struct daemon *d)
 }
 
 /*
- * One signal, or none within the time (NULL: for ever).  What a terminal sends goes to the whole
- * foreground group and so to the server, too: only what was sent to us alone is passed on.
+ * One signal, or none within the time.  What a terminal sends goes to the whole foreground
+ * group and so to the server, too: only what was sent to us alone is passed on.
  */
 static void
-take_signal(struct daemon *d, const struct timespec *within)
+take_signal(struct daemon *d, uint64_t ms)
 {
+	const struct timespec within = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
 	siginfo_t info = { 0 };
 	sigset_t set;
 	int signo;
 
 	watched(&set);
-	signo = within != NULL ? sigtimedwait(&set, &info, within) : sigwaitinfo(&set, &info);
+	signo = sigtimedwait(&set, &info, &within);
 	if (signo <= 0 || signo == SIGCHLD)
 		return;
 	if (signo != SIGHUP)
@@ -100,11 +101,8 @@ take_signal(struct daemon *d, const struct timespec *within)
 int
 daemon_pause(struct daemon *d, uint64_t deadline, const char *what, struct err *e)
 {
-	long ms = d->pauses < 4 ? PAUSE_LEAST_MS << d->pauses : PAUSE_MOST_MS;
-	const struct timespec pause = { .tv_nsec = ms * 1000000L };
-
+	take_signal(d, d->pauses < 4 ? PAUSE_LEAST_MS << d->pauses : PAUSE_MOST_MS);
 	d->pauses++;
-	take_signal(d, &pause);
 	if (reap(d))
 		return err_set(e, E_UNAVAIL, "estuaryd: ended with status %d before it %s", d->status, what);
 	if (d->signo != 0)
@@ -115,12 +113,14 @@ daemon_pause(struct daemon *d, uint64_t deadline, const char *what, struct err *
 	return 0;
 }
 
-int
-daemon_wait(struct daemon *d)
+bool
+daemon_rest(struct daemon *d, uint64_t ms)
 {
-	while (!reap(d))
-		take_signal(d, NULL);
-	return d->status;
+	uint64_t deadline = clock_monotonic_ms() + ms, now;
+
+	while (!reap(d) && (now = clock_monotonic_ms()) < deadline)
+		take_signal(d, deadline - now);
+	return d->ended;
 }
 
 void
@@ -129,5 +129,6 @@ daemon_stop(struct daemon *d)
 	if (d->pid <= 0 || reap(d))
 		return;
 	(void)kill(d->pid, SIGTERM);
-	(void)daemon_wait(d);
+	while (!daemon_rest(d, DAEMON_WAIT_MS))
+		;
 }

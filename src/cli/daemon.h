@@ -20,7 +20,7 @@ struct daemon {
 /*
  * Start the estuaryd that belongs to this executable: beside it, in ../sbin, or in the
  * build tree, with --config.  SIGINT, SIGTERM, SIGHUP and SIGCHLD are blocked from here on and
- * taken by daemon_pause() and daemon_wait().  E_NOTFOUND, E_IO.
+ * taken by daemon_pause() and daemon_rest().  E_NOTFOUND, E_IO.
  */
 int daemon_start(struct daemon *d, const char *config, struct err *e) MUST_CHECK;
 /*
@@ -28,8 +28,8 @@ int daemon_start(struct daemon *d, const char *config, struct err *e) MUST_CHECK
  * E_UNAVAIL when the server has ended, when we were asked to end, or when it is too late.
  */
 int daemon_pause(struct daemon *d, uint64_t deadline, const char *what, struct err *e) MUST_CHECK;
-/* Stay until it ends, passing on signals; returns its exit status. */
-int daemon_wait(struct daemon *d);
+/* Stay at most ms, passing on signals; true when it has ended. */
+bool daemon_rest(struct daemon *d, uint64_t ms);
 /* Ask it to end and wait until it has. */
 void daemon_stop(struct daemon *d);
 

@@ -10,7 +10,8 @@
 #include "core/base/clock.h"
 #include "core/base/file.h"
 
-#define DOC_MAX ((size_t)64 * 1024)
+#define DOC_MAX  ((size_t)64 * 1024)
+#define RENEW_MS ((uint64_t)3600 * 1000) /* how often the TLS certificate is looked at */
 
 /* One run. */
 struct run {
@@ -106,11 +107,9 @@ start(struct run *x, struct err *e)
 			return err_set(e, why.code, "server.status: %s", why.msg);
 		r = daemon_pause(&x->daemon, deadline, "answered", e);
 	}
-	if (!x->daemon.ended && x->daemon.pid > 0 && x->daemon.signo == 0)
-		(void)err_set(e, E_UNAVAIL, "estuaryd: no answer in %d s: %s", DAEMON_WAIT_MS / 1000, why.msg);
-	if (x->daemon.ended)
-		(void)snprintf(x->setup.hint, sizeof(x->setup.hint),
-		    "its own words stand above; `--device-port 0` and the like choose free ports");
+	/* Our words about the process, the server's about why it is not ready. */
+	(void)snprintf(x->setup.hint, sizeof(x->setup.hint), "%s", x->daemon.ended ?
+	    "its own words stand above; `--device-port 0` and the like choose free ports" : why.msg);
 	return r;
 }
 
@@ -128,9 +127,16 @@ serve(json_t **status, struct run *x, bool reload, struct err *e)
 		r = op_call(&result, &x->setup.server, "server.reload", args, x->setup.hint, e);
 	(void)snprintf(ready, sizeof(ready), "%s/run/ready", x->dir);
 	json_setf(x->setup.doc, "ready_file", "%s", ready);
-	while (r == 0 && access(ready, F_OK) != 0)
-		r = daemon_pause(&x->daemon, deadline, "served", e);
-	return r != 0 ? r : ask_status(status, x, e);
+	while (r == 0) {
+		r = ask_status(status, x, e);
+		if (r == 0 && access(ready, F_OK) == 0 && json_flag(*status, "ready", false))
+			return 0;
+		json_decref(*status);
+		*status = NULL;
+		if (r == 0 || r == E_UNAVAIL) /* a reload changes the console, too */
+			r = daemon_pause(&x->daemon, deadline, "served", e);
+	}
+	return r;
 }
 
 /* What the status says of URLs, and how to reach it. */
@@ -184,6 +190,22 @@ summary(const struct cli *c, const struct run *x)
 	(void)fflush(c->out);
 }
 
+/* The server's own certificate must not run out while it serves: the same step as at the start. */
+static void
+renew_tls(const struct cli *c, struct run *x)
+{
+	AUTO_JSON args = json_object();
+	AUTO_JSON result = NULL;
+	bool fresh = false;
+	struct err e;
+	int r = setup_tls(&x->setup, &fresh, &e);
+
+	if (r == 0 && fresh)
+		r = op_call(&result, &x->setup.server, "server.reload", args, x->setup.hint, &e);
+	if (r != 0) /* the next hour tries again; two thirds of its life are time enough */
+		fprintf(c->err, "estuary: renewing the TLS certificate: %s\n", e.msg);
+}
+
 /* Serve until told to end, or end now. */
 static int
 stay(const struct cli *c, struct run *x)
@@ -194,7 +216,9 @@ stay(const struct cli *c, struct run *x)
 		daemon_stop(&x->daemon);
 		cli_say(c, "stopped again; `estuary quickstart --dir %s` starts it", x->dir);
 	}
-	(void)daemon_wait(&x->daemon);
+	while (!daemon_rest(&x->daemon, RENEW_MS))
+		if (x->daemon.signo == 0)
+			renew_tls(c, x);
 	(void)json_object_del(x->setup.doc, "pid");
 	if (setup_save(&x->setup, &e) != 0)
 		fprintf(c->err, "estuary: %s\n", e.msg);
@@ -231,8 +255,8 @@ const struct verb quickstart_verbs[] = {
 	  .text = "Makes a directory with a configuration, starts estuaryd on it and gives it what devices need: a root and an issuing CA, "
 	      "the server's TLS certificate, the labels idevid, ldevid (also the default) and edge-ca, an operator's token "
 	      "and a one-time code. Prints a line to paste on a first device, and stays until SIGINT or SIGTERM.\n\n"
-	      "Run again on the same directory it starts what is there, completes what is missing, and renews the TLS "
-	      "certificate when a third of its life is left. Everything that a program wants to know is in "
+	      "Run again on the same directory it starts what is there and completes what is missing. It renews the TLS "
+	      "certificate when a third of its life is left, at the start and while it runs. Everything that a program wants to know is in "
 	      "quickstart.json in the directory: est_url, operator_url, public_url, root_file, root_pin, code, "
 	      "operator_token, ready_file, pid.",
 	  .opts = OPTS(

@@ -196,7 +196,6 @@ tls_issue(struct setup *s, const struct key *k, struct err *e)
 	json_setf(args, "csr", "%s", buf_str(&csr));
 	json_setf(args, "profile", "tls-server");
 	json_setf(args, "ca", "issuing");
-	json_setf(args, "lifetime", SETUP_TLS_LIFETIME);
 	cli_say(s->c, "making the server's TLS certificate");
 	if ((r = call(&issued, s, "cert.request", args, e)) != 0 || (r = look(&ca, s, "ca.show", "issuing", e)) != 0)
 		return r;

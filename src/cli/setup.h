@@ -6,8 +6,6 @@
 #include "cli/op.h"
 #include "core/pki/name.h"
 
-#define SETUP_TLS_LIFETIME "90d" /* of the server's own certificate; quickstart renews it */
-
 struct setup {
 	const struct cli *c;
 	const char *dir;           /* absolute */

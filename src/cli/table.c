@@ -104,7 +104,7 @@ table_cell(struct buf *out, const json_t *v, enum column_kind kind)
 {
 	char when[CLOCK_TEXT_MAX];
 
-	if (v == NULL || json_is_null(v) || (kind == COL_TIME && json_integer_value(v) == 0))
+	if (v == NULL || json_is_null(v) || (kind == COL_TIME && json_is_integer(v) && json_integer_value(v) == 0))
 		buf_put_str(out, "-");
 	else if (kind == COL_TIME && json_is_integer(v))
 		buf_put_str(out, clock_text(json_integer_value(v), when));
@@ -249,20 +249,17 @@ table_line(const struct cli *c, const char *name, const char *value)
 	fprintf(c->out, "%-*s %s\n", NAME_WIDTH, name, value);
 }
 
-/* Times are known by the ends of their names. */
+/* Times are known by their names. */
 static enum column_kind
 kind_of(const char *name)
 {
-	static const char *const times[] = { "not_before", "not_after", "_at", "last_contact", "last_used", "time" };
+	static const char *const times[] = { "not_before", "not_after", "last_contact", "last_used", "time" };
 	size_t len = strlen(name);
 
-	for (size_t i = 0; i < N_OF(times); i++) {
-		size_t n = strlen(times[i]);
-
-		if (len >= n && strcmp(name + len - n, times[i]) == 0)
+	for (size_t i = 0; i < N_OF(times); i++)
+		if (strcmp(name, times[i]) == 0)
 			return COL_TIME;
-	}
-	return COL_TEXT;
+	return len > 3 && strcmp(name + len - 3, "_at") == 0 ? COL_TIME : COL_TEXT;
 }
 
 void

@@ -221,7 +221,7 @@ class Server:
             return False
         with open(path, encoding="utf-8") as f:
             self.info = json.load(f)
-        return os.path.exists(self.info["ready_file"])
+        return os.path.exists(self.info.get("ready_file", ""))
 
     def log_text(self):
         with open(self.log_file.name, encoding="utf-8", errors="replace") as f:

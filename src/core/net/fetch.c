@@ -33,6 +33,7 @@ struct run {
 	struct buf body;         /* what make_body made last */
 	char *wire;              /* the body as libcurl sends it: wire_n octets that never move */
 	size_t wire_n;
+	bool connected;          /* whatever goes wrong later is the answer's fault */
 	bool again;              /* the body had another length: connect anew with that */
 	bool too_big;
 	struct err err;          /* of a callback; code E_OK: none */
@@ -166,6 +167,7 @@ on_connection(void *ctx, char *ip, char *local_ip, int port, int local_port)
 	struct curl_tlssessioninfo *info = NULL;
 
 	(void)ip, (void)local_ip, (void)port, (void)local_port;
+	r->connected = true;
 	if (r->f->unix_socket != NULL)
 		return CURL_PREREQFUNC_OK;
 	if (curl_easy_getinfo(r->curl, CURLINFO_TLS_SSL_PTR, &info) == CURLE_OK &&
@@ -316,6 +318,8 @@ explain(const struct run *r, CURLcode rc, const char *words, int no, struct err 
 		words = curl_easy_strerror(rc);
 	if (r->too_big || rc == CURLE_FILESIZE_EXCEEDED)
 		return err_set(e, E_TOOBIG, "server %s: answer of more than %zu octets", host, FETCH_ANSWER_MAX);
+	if (r->connected && rc == CURLE_UNSUPPORTED_PROTOCOL) /* HTTP/0.9 */
+		rc = CURLE_WEIRD_SERVER_REPLY;
 	switch (rc) {
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_URL_MALFORMAT:
@@ -436,7 +440,7 @@ attempt(struct run *r, struct err *e)
 	r->wire = mem_dup(r->body.p != NULL ? r->body.p : (const uint8_t *)"", r->body.n);
 	if (r->f->make_body != NULL)
 		mem_wipe(r->wire, r->wire_n);
-	r->again = false;
+	r->again = r->connected = false;
 	r->err = r->tls.err = (struct err){ 0 };
 	fetch_clear(r->a);
 	r->a->body.max = FETCH_ANSWER_MAX;

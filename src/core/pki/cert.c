@@ -169,7 +169,7 @@ parse_aki(struct cert *c, struct bytes value, struct err *e)
 	return der_end(&d, "certificate: authorityKeyIdentifier", e);
 }
 
-/* Extensions that we know; those without a function are OpenSSL's to process (trust.h) or say nothing about a path. */
+/* Those that we know; without a function: OpenSSL's to process (trust.h), or no matter to a path. */
 static const struct extension {
 	enum oid oid;
 	int (*parse)(struct cert *c, struct bytes value, struct err *e);

@@ -98,7 +98,7 @@ find_mark(struct bytes text, const char *mark)
 	return text.n;
 }
 
-/* Cut the next block's body out of *text; false when there is no more.  An END that is missing leaves body.p NULL. */
+/* Cut the next block's body out of *text; false when there is no more.  No END: body->p is NULL. */
 static bool
 next_block(struct bytes *body, struct bytes *text, const char *label)
 {

@@ -235,7 +235,7 @@ walk(X509_STORE_CTX *ctx, int purpose, struct verdict *v)
 	(void)X509_STORE_CTX_set_app_data(ctx, had);
 	ERR_clear_error();
 	/* Fail closed: only 1 is a yes, and less than 0 is no answer at all. */
-	if (rc < 0 || (rc != 1 && v->state == TRUST_OK))
+	if (rc < 0 || (rc != 1 && (v->state == TRUST_OK || is_time(v->state))))
 		conclude(v, TRUST_CHAIN, "path validation failed", -1);
 }
 

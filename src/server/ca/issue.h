@@ -44,15 +44,17 @@ void issue_out_free(struct issue_out *out);
  * gets one that is smaller.  The result is parsed again and compared with the want and the
  * profile before it is handed out.  E_POLICY: profile, key, lifetime, path length
  * or name are not allowed; E_UNAVAIL: the issuer is expired, about to be, or
- * not yet valid; E_FORMAT: the serial is not of serial_random()'s form, or our own octets fail the comparison.
+ * not yet valid; E_FORMAT: the serial is not of serial_random()'s form, or our
+ * own octets fail the comparison.
  */
 int issue_tbs(struct buf *tbs, struct issue_out *out, const struct issuer *issuer,
     const struct issue_want *w, struct err *e) MUST_CHECK;
 
 /*
  * Decide the names of a NEW identity from what it asks for and what its kind allows; a
- * renewal takes its names from the record instead.  Refuses, with what and why (E_POLICY): attributes and
- * alternative names that the profile does not allow, no name at all, CA:TRUE, keyCertSign or
+ * renewal takes its names from the record instead.  Refuses, with what and why
+ * (E_POLICY): attributes and alternative names that the profile does not allow, those
+ * of another device (enum san_rule), no name at all, CA:TRUE, keyCertSign or
  * cRLSign for a profile that makes no CAs, an extended usage beyond the
  * profile's, a critical extension that we do not know, a key type not in the
  * profile.  Other key usages asked for are ignored: the profile decides.  With a

@@ -26,7 +26,7 @@ enum san_rule { SAN_RULE_NONE, SAN_RULE_DEVICE, SAN_RULE_ANY, SAN_RULE_COUNT };
 struct profile {
 	char name[PROFILE_NAME_MAX];
 	int64_t lifetime_s;              /* from now to notAfter, at most */
-	int64_t backdate_s;              /* notBefore lies that far in the past, for devices whose clocks lag */
+	int64_t backdate_s;              /* so far in the past lies notBefore: clocks lag */
 	bool ca;
 	int pathlen;                     /* with ca; -1: none */
 	uint32_t ku;                     /* KU_* */
@@ -50,7 +50,7 @@ const struct profile *profile_of_the_box_at(size_t i);
 /* Whether certificates of this kind may only be made for our own CAs ("root", "subordinate"). */
 bool profile_is_internal(const char *name);
 
-/* E_POLICY, with the name of the rule, when certificates of this kind would break RFC 5280 or our invariants. */
+/* E_POLICY, the rule named, when certificates of this kind would break RFC 5280 or our invariants. */
 int profile_valid(const struct profile *p, struct err *e) MUST_CHECK;
 
 /*

@@ -48,7 +48,9 @@ judge_algorithm(const struct limits *l, struct der *tbs, const char *what, struc
 static int
 judge_serial(struct bytes serial, const char *what, struct err *e)
 {
-	if (serial.n == 0 || serial.p[0] >= 0x80 || (serial.n == 1 && serial.p[0] == 0))
+	if (serial.n == 0)
+		return err_set(e, E_FORMAT, "%s: no serial number where it belongs", what);
+	if (serial.p[0] >= 0x80 || (serial.n == 1 && serial.p[0] == 0))
 		return err_set(e, E_POLICY, "%s: serial number is not positive", what);
 	if (serial.n > CERT_SERIAL_MAX)
 		return err_set(e, E_POLICY, "%s: serial number of %zu octets: at most %d", what, serial.n,

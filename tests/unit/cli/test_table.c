@@ -108,7 +108,7 @@ static void
 an_object_is_a_line_a_member_without_pem(void **state)
 {
 	struct capture x;
-	AUTO_JSON v = parsed("{\"name\":\"root\",\"not_after\":1000000000,\"created_at\":0,\"keys\":[\"a\",\"b\"],"
+	AUTO_JSON v = parsed("{\"name\":\"root\",\"not_after\":1000000000,\"created_at\":0,\"lifetime\":\"90d\",\"keys\":[\"a\",\"b\"],"
 	    "\"crl_number\":3,\"enabled\":true,\"none\":[],\"pem\":\"-----BEGIN CERTIFICATE-----\\n\"}");
 
 	(void)state;
@@ -118,6 +118,7 @@ an_object_is_a_line_a_member_without_pem(void **state)
 	    "name             root\n"
 	    "not after        2001-09-09T01:46:40Z\n"
 	    "created at       -\n"
+	    "lifetime         90d\n"
 	    "keys             a, b\n"
 	    "crl number       3\n"
 	    "enabled          yes\n"

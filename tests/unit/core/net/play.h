@@ -39,6 +39,7 @@ struct stage {
 	loop_fn before_answers;         /* or NULL */
 	size_t n_kept, asked;
 	struct buf refused;             /* events, a blank after each */
+	int told[2];                    /* a pipe that gets an octet for each; 0: none */
 	int status;                     /* of the child */
 	bool drained;
 };
@@ -182,6 +183,8 @@ stage_refused(void *ctx, const char *address, const char *event, const char *det
 	assert_true(address[0] != 0 && detail[0] != 0);
 	assert_true(id[0] == 0 || (id[0] == 'r' && strlen(id) == 25));
 	buf_printf(&s->refused, "%s ", event);
+	if (s->told[1] != 0)
+		assert_int_equal(write(s->told[1], "x", 1), 1);
 }
 
 static inline bool

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -161,6 +162,7 @@ start(struct server *s)
 	s->pid = fork();
 	assert_true(s->pid >= 0);
 	if (s->pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when a test fails */
 		(void)signal(SIGPIPE, SIG_IGN);
 		serve(s, fd);
 	}
@@ -194,7 +196,7 @@ setup(void **state)
 	w.root = mint(&(struct mint){ .cn = "Root", .ca = true, .to = INT64_MAX });
 	w.other_root = mint(&(struct mint){ .cn = "Other", .ca = true, .to = INT64_MAX });
 	w.issuing = mint(&(struct mint){ .cn = "Issuing", .ca = true, .issuer = &w.root, .to = INT64_MAX });
-	w.server = mint(&(struct mint){ .cn = "est", .san = "dns:est.example", .eku = OID_SERVER_AUTH,
+	w.server = mint(&(struct mint){ .cn = "est", .san = "dns:est.lab.example", .eku = OID_SERVER_AUTH,
 	    .issuer = &w.issuing, .to = INT64_MAX });
 	w.device = mint(&(struct mint){ .cn = "pump-7", .eku = OID_CLIENT_AUTH, .issuer = &w.issuing, .to = INT64_MAX });
 	mint_pem(&w.root_pem, &w.root, NULL);
@@ -220,14 +222,14 @@ teardown(void **state)
 	return 0;
 }
 
-/* fetch_run() with the url "https://est.example:PORT/x" of that server, when f has none of its own. */
+/* fetch_run() with the url "https://est.lab.example:PORT/x" of that server, when f has none of its own. */
 static int
 run(const struct server *s, struct fetch f, struct fetch_answer *a, struct err *e)
 {
 	char url[64], resolve[64];
 
-	(void)snprintf(url, sizeof(url), "https://est.example:%d/x", s->port);
-	(void)snprintf(resolve, sizeof(resolve), "est.example:%d:127.0.0.1", s->port);
+	(void)snprintf(url, sizeof(url), "https://est.lab.example:%d/x", s->port);
+	(void)snprintf(resolve, sizeof(resolve), "est.lab.example:%d:127.0.0.1", s->port);
 	if (f.url == NULL)
 		f.url = url;
 	if (f.method == NULL)
@@ -356,13 +358,13 @@ the_name_must_be_in_the_alternative_names(void **state)
 {
 	struct world *w = *state;
 
-	expect_server(w, (struct mint){ .cn = "x", .san = "dns:est.example" }, "est.example", 0, "connection=1");
-	expect_server(w, (struct mint){ .cn = "x", .san = "dns:est.example" }, "EST.example", 0, "connection=1");
-	expect_server(w, (struct mint){ .cn = "x", .san = "dns:*.example" }, "est.example", 0, "connection=1");
+	expect_server(w, (struct mint){ .cn = "x", .san = "dns:est.lab.example" }, "est.lab.example", 0, "connection=1");
+	expect_server(w, (struct mint){ .cn = "x", .san = "dns:est.lab.example" }, "EST.lab.example", 0, "connection=1");
+	expect_server(w, (struct mint){ .cn = "x", .san = "dns:*.lab.example" }, "est.lab.example", 0, "connection=1");
 	expect_server(w, (struct mint){ .cn = "x", .san = "ip:127.0.0.1" }, "127.0.0.1", 0, "connection=1");
-	expect_server(w, (struct mint){ .cn = "x", .san = "dns:other.example" }, "est.example", E_AUTH, "other.example");
-	expect_server(w, (struct mint){ .cn = "est.example" }, "est.example", E_AUTH, "not for this name");
-	expect_server(w, (struct mint){ .cn = "x", .san = "dns:est.example" }, "127.0.0.1", E_AUTH, "not for this name");
+	expect_server(w, (struct mint){ .cn = "x", .san = "dns:other.example" }, "est.lab.example", E_AUTH, "other.example");
+	expect_server(w, (struct mint){ .cn = "est.lab.example" }, "est.lab.example", E_AUTH, "not for this name");
+	expect_server(w, (struct mint){ .cn = "x", .san = "dns:est.lab.example" }, "127.0.0.1", E_AUTH, "not for this name");
 }
 
 static void
@@ -371,9 +373,9 @@ a_registration_authority_needs_no_name_under_explicit_anchors(void **state)
 	struct world *w = *state;
 
 	expect_server(w, (struct mint){ .cn = "x", .san = "dns:other.example", .eku = OID_SERVER_AUTH, .more_eku = OID_CMC_RA },
-	    "est.example", 0, "connection=1");
+	    "est.lab.example", 0, "connection=1");
 	expect_server(w, (struct mint){ .cn = "x", .san = "dns:other.example", .eku = OID_SERVER_AUTH, .more_eku = OID_CLIENT_AUTH },
-	    "est.example", E_AUTH, "not for this name");
+	    "est.lab.example", E_AUTH, "not for this name");
 }
 
 static void
@@ -381,11 +383,11 @@ an_expired_or_wrong_certificate_is_refused(void **state)
 {
 	struct world *w = *state;
 
-	expect_server(w, (struct mint){ .cn = "x", .san = "dns:est.example", .to = MINT_FROM + 100 }, "est.example", E_AUTH,
+	expect_server(w, (struct mint){ .cn = "x", .san = "dns:est.lab.example", .to = MINT_FROM + 100 }, "est.lab.example", E_AUTH,
 	    "expired");
-	expect_server(w, (struct mint){ .cn = "x", .san = "dns:est.example", .from = (int64_t)250000000000 }, "est.example", E_AUTH,
+	expect_server(w, (struct mint){ .cn = "x", .san = "dns:est.lab.example", .from = (int64_t)250000000000 }, "est.lab.example", E_AUTH,
 	    "not valid yet");
-	expect_server(w, (struct mint){ .cn = "x", .san = "dns:est.example", .eku = OID_CLIENT_AUTH }, "est.example", E_AUTH,
+	expect_server(w, (struct mint){ .cn = "x", .san = "dns:est.lab.example", .eku = OID_CLIENT_AUTH }, "est.lab.example", E_AUTH,
 	    "not one for TLS servers");
 }
 
@@ -472,9 +474,9 @@ requests_that_must_not_be_sent_are_refused(void **state)
 	struct server s = { .port = 1 };
 
 	(void)state;
-	expect_failure(&s, &(struct fetch){ .url = "http://est.example/" }, E_USAGE, "https");
+	expect_failure(&s, &(struct fetch){ .url = "http://est.lab.example/" }, E_USAGE, "https");
 	expect_failure(&s, &(struct fetch){ .url = "file:///etc/passwd" }, E_USAGE, "https");
-	expect_failure(&s, &(struct fetch){ .url = "https://u:p@est.example/" }, E_USAGE, "without user");
+	expect_failure(&s, &(struct fetch){ .url = "https://u:p@est.lab.example/" }, E_USAGE, "without user");
 	expect_failure(&s, &(struct fetch){ .url = "" }, E_USAGE, "https");
 	expect_failure(&s, &(struct fetch){ .headers = split }, E_USAGE, "header");
 	expect_failure(&s, &(struct fetch){ .headers = nameless }, E_USAGE, "header");
@@ -604,13 +606,13 @@ redirects_are_not_followed(void **state)
 {
 	struct world *w = *state;
 	struct server s = { .cert = &w->server, .under = &w->issuing,
-		.answer = "HTTP/1.1 307 T\r\nLocation: https://est.example/y\r\nContent-Length: 0\r\n\r\n" };
+		.answer = "HTTP/1.1 307 T\r\nLocation: https://est.lab.example/y\r\nContent-Length: 0\r\n\r\n" };
 	struct fetch_answer a = { 0 };
 
 	start(&s);
 	assert_int_equal(run(&s, (struct fetch){ .trust_pem = bytes_of_buf(&w->root_pem) }, &a, NULL), 0);
 	assert_int_equal(a.status, 307);
-	assert_string_equal(a.location, "https://est.example/y");
+	assert_string_equal(a.location, "https://est.lab.example/y");
 	fetch_clear(&a);
 	stop(&s);
 }
@@ -646,7 +648,7 @@ what_is_not_http_is_no_answer(void **state)
 		start(&s);
 		r = run(&s, (struct fetch){ .trust_pem = bytes_of_buf(&w->root_pem) }, &a, &e);
 		assert_true(r == E_UNAVAIL || r == E_FORMAT);
-		assert_non_null(strstr(e.msg, "est.example"));
+		assert_non_null(strstr(e.msg, "est.lab.example"));
 		fetch_clear(&a);
 		stop(&s);
 	}

@@ -342,11 +342,12 @@ a_leaf_issues_nobody(void **state)
 	(void)state;
 	for (size_t i = 0; i < N_OF(kus); i++) {
 		struct recipe r = kit_device;
+		AUTO(trust) pinned = trust_new();
 		struct made false_ca, leaf;
 		struct bytes with;
 		X509 *x;
 
-		r.ku = kus[i]; /* keyCertSign without cA is enough for OpenSSL alone */
+		r.ku = kus[i]; /* of an anchor, OpenSSL alone is content with keyCertSign */
 		r.n_eku = 0;
 		kit_make(&false_ca, &r, &root);
 		kit_make(&leaf, &kit_device, &false_ca);
@@ -354,6 +355,8 @@ a_leaf_issues_nobody(void **state)
 		x = kit_x509(kit_der(&leaf));
 		assert_int_not_equal(judge_x509(anchors, x, &with, 1, T0).state, TRUST_OK);
 		assert_int_equal(judge_x509(anchors, x, &with, 1, T0).anchor, TRUST_ANCHOR_NONE);
+		assert_int_equal(trust_add(pinned, 1, with, NULL), 0);
+		assert_int_equal(judge_x509(pinned, x, NULL, 0, T0).state, TRUST_CHAIN);
 		X509_free(x);
 		made_free(&false_ca);
 		made_free(&leaf);

@@ -581,8 +581,8 @@ a_list_with_odd_extensions_or_entries_is_refused(void **state)
 		{ { 1, OID_ECDSA_SHA256, NOW + DAYS, RAW("\x30\x12\x02\x01\x00\x17\x0d" "270101000000Z"), RAW(NUMBER) }, E_POLICY },
 		{ { 1, OID_ECDSA_SHA256, NOW + DAYS, RAW("\x30\x12\x02\x01\x05\x17\x0d" "271301000000Z"), RAW(NUMBER) }, E_FORMAT },
 		{ { 1, OID_ECDSA_SHA256, NOW + DAYS, RAW("\x30\x03\x02\x01\x05"), RAW(NUMBER) }, E_FORMAT },
-		{ { 1, OID_ECDSA_SHA256, NOW + DAYS, RAW("\x05\x00"), RAW(NUMBER) }, E_POLICY },
-		{ { 1, OID_ECDSA_SHA256, NOW + DAYS, RAW(ENTRY "\x30"), RAW(NUMBER) }, E_POLICY },
+		{ { 1, OID_ECDSA_SHA256, NOW + DAYS, RAW("\x05\x00"), RAW(NUMBER) }, E_FORMAT },
+		{ { 1, OID_ECDSA_SHA256, NOW + DAYS, RAW(ENTRY "\x30"), RAW(NUMBER) }, E_FORMAT },
 		{ { 1, OID_ECDSA_SHA256, NOW + DAYS, RAW(ENTRY), RAW("\x30\x0a\x06\x03\x55\x1d\x14\x04\x03\x02\x01\xff") }, E_FORMAT },
 		{ { 1, OID_ECDSA_SHA256, NOW + DAYS, RAW(ENTRY), RAW("\x30\x0c\x06\x03\x55\x1d\x14\x04\x05\x02\x01\x05\x05\x00") }, E_FORMAT },
 	};
@@ -655,8 +655,9 @@ asking_often_does_not_lose_what_trickles_in(void **state)
 
 /* --- the file --- */
 
-#define FILE_TEXT                                                                                        \
-	"type = \"ec-p384\"\nspki_sha256 = \"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\"\n" \
+#define FILE_TEXT \
+	"type = \"ec-p384\"\n" \
+	"spki_sha256 = \"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\"\n" \
 	"may_sign_ca = true\nmax_pathlen = 1\nmax_lifetime_s = 86400\nmax_per_s = 20\n"
 
 static void

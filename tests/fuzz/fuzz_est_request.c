@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fuzz_est_request.c - path, Authorization, Content-Type and body of a request; what is taken must be sound */
+#include <assert.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "core/est/est.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	AUTO_BUF der = { 0 };
+	char user[EST_USER_MAX], password[EST_USER_MAX], label[EST_LABEL_MAX + 1];
+	enum est_op op = EST_NONE;
+	const char *note;
+	char *text = mem_dup(p, n);
+
+	if (est_route(&op, label, text, NULL) == 0)
+		assert(op > EST_NONE && op < EST_OP_COUNT && !est_is_op_name(label));
+	if (est_auth_parse(text, 1, user, password) != EST_AUTH_BASIC)
+		assert(user[0] == 0 && password[0] == 0);
+	(void)!est_request_type(text, &note, NULL);
+	if (est_request_der(&der, (struct bytes){ p, n }, &note, NULL) == 0)
+		assert(der.n <= CSR_MAX && note != NULL);
+	else
+		assert(der.n == 0);
+	mem_free(text);
+	return 0;
+}
