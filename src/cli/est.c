@@ -127,7 +127,7 @@ fetch_attrs(struct est_talk *t, const struct cli *c, struct buf *text, struct er
 	if (r == 0)
 		r = est_talk_write_trust(t, c, &bag, e);
 	if (r == 0)
-		r = est_talk_csrattrs(t, &der, &none, e);
+		r = est_talk_csrattrs(t, true, &der, &none, e);
 	return r != 0 || none ? r : est_attrs_text(text, bytes_of_buf(&der), e);
 }
 
@@ -189,31 +189,53 @@ static const struct opt reenroll_opts[] = {
 };
 
 const struct verb est_verbs[] = {
-	{ .group = "est", .name = "cacerts", .help = "Fetch the server's CA certificates and judge them",
-	  .text = "With --pin the first connection is not verified; it carries one GET and no credential. The CA "
-	      "certificate with that SHA-256 becomes the anchor if the server's own certificate comes from it, and "
-	      "everything else goes over new, verified connections.\n\n"
-	      "With --trust, --trust-out gets those anchors that are still valid, and a new root only when an old one "
-	      "vouches for it.\n\nWith neither the server is verified by the system's anchors.",
-	  .opts = cacerts_opts, .more = est_talk_opts, .run = cacerts,
-	  .example = "estuary est cacerts --url https://est.example:8443 --pin sha256:6f1a... --trust-out trust.pem" },
-	{ .group = "est", .name = "csrattrs", .help = "Show what the server wants to see in requests",
-	  .opts = NULL, .more = est_talk_opts, .run = csrattrs,
-	  .example = "estuary est csrattrs --url https://est.example:8443 --trust trust.pem --label ldevid" },
-	{ .group = "est", .name = "enroll", .help = "Make a key and get a certificate for it",
-	  .text = "The key is written to the file of --key-out with .new after it before the request leaves; the same "
-	      "command again goes on with it. When the answer has been judged (our key, chains to the trust, valid "
-	      "now, no CA certificate unless --ca), the certificate goes to --out, then the key to --key-out, each "
-	      "at once; if the machine stops between the two, the next run completes the pair. When --out and "
-	      "--key-out are one file, it gets both in one step, and nothing can come between.",
-	  .opts = enroll_opts, .more = est_talk_opts, .run = est_enrol_first,
-	  .example = "estuary est enroll --url https://est.example:8443 --pin sha256:6f1a... --code-file code \\\n"
-	      "    --subject CN=pump-7 --san dns:pump-7.example --out pump-7.pem" },
-	{ .group = "est", .name = "reenroll", .help = "Renew a certificate, with the same names",
-	  .text = "Subject and alternative names are copied octet for octet from the certificate of --cert, which is "
-	      "also shown to the server. The old certificate stays until the answer has been judged.",
-	  .opts = reenroll_opts, .more = est_talk_opts, .run = est_enrol_again,
-	  .example = "estuary est reenroll --url https://est.example:8443 --trust trust.pem \\\n"
-	      "    --cert pump-7.pem --key pump-7.pem.key --new-key ec-p256" },
+	{ .group = "est",
+	    .name = "cacerts",
+	    .help = "Fetch the server's CA certificates and judge them",
+	    .text =
+		"With --pin the first connection is not verified; it carries one GET and no credential. The CA "
+		"certificate with that SHA-256 becomes the anchor if the server's own certificate comes from it, and "
+		"everything else goes over new, verified connections.\n\n"
+		"With --trust, --trust-out gets those anchors that are still valid, and a new root only when an old one "
+		"vouches for it.\n\nWith neither the server is verified by the system's anchors.",
+	    .opts = cacerts_opts,
+	    .more = est_talk_opts,
+	    .run = cacerts,
+	    .example =
+		"estuary est cacerts --url https://est.example:8443 --pin sha256:6f1a... --trust-out trust.pem" },
+	{ .group = "est",
+	    .name = "csrattrs",
+	    .help = "Show what the server wants to see in requests",
+	    .opts = NULL,
+	    .more = est_talk_opts,
+	    .run = csrattrs,
+	    .example =
+		"estuary est csrattrs --url https://est.example:8443 --trust trust.pem --label ldevid" },
+	{ .group = "est",
+	    .name = "enroll",
+	    .help = "Make a key and get a certificate for it",
+	    .text =
+		"The key is written to the file of --key-out with .new after it before the request leaves; the same "
+		"command again goes on with it. When the answer has been judged (our key, chains to the trust, valid "
+		"now, no CA certificate unless --ca), the certificate goes to --out, then the key to --key-out, each "
+		"at once; if the machine stops between the two, the next run completes the pair. When --out and "
+		"--key-out are one file, it gets both in one step, and nothing can come between.",
+	    .opts = enroll_opts,
+	    .more = est_talk_opts,
+	    .run = est_enrol_first,
+	    .example =
+		"estuary est enroll --url https://est.example:8443 --pin sha256:6f1a... --code-file code \\\n"
+		"    --subject CN=pump-7 --san dns:pump-7.example --out pump-7.pem" },
+	{ .group = "est",
+	    .name = "reenroll",
+	    .help = "Renew a certificate, with the same names",
+	    .text =
+		"Subject and alternative names are copied octet for octet from the certificate of --cert, which is "
+		"also shown to the server. The old certificate stays until the answer has been judged.",
+	    .opts = reenroll_opts,
+	    .more = est_talk_opts,
+	    .run = est_enrol_again,
+	    .example = "estuary est reenroll --url https://est.example:8443 --trust trust.pem \\\n"
+		       "    --cert pump-7.pem --key pump-7.pem.key --new-key ec-p256" },
 	{ .name = NULL },
 };

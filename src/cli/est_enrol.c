@@ -78,7 +78,9 @@ bind_request(void *ctx, const struct fetch_connection *c, struct buf *body, stru
 	int r;
 
 	if (c->binding[0] == 0 && m->pop == POP_ALWAYS)
-		return err_set(e, E_POLICY, "no channel binding on this connection (%s); --pop auto goes without", c->binding_error);
+		return err_set(e, E_POLICY,
+		    "no channel binding on this connection (%s); --pop auto goes without",
+		    c->binding_error);
 	m->bound = c->binding[0] != 0;
 	r = build_request(m, m->bound ? c->binding : NULL, &der, e);
 	if (r == 0)
@@ -92,7 +94,8 @@ post(struct enrolment *m, struct err *e)
 	AUTO_BUF body = { 0 };
 
 	if (m->csr_der.n == 0)
-		return est_talk_post(&m->talk, m->op, &m->answer, (struct bytes){ 0 }, bind_request, m, e);
+		return est_talk_post(
+		    &m->talk, m->op, &m->answer, (struct bytes){ 0 }, bind_request, m, e);
 	base64_encode(&body, bytes_of_buf(&m->csr_der), 64);
 	return est_talk_post(&m->talk, m->op, &m->answer, bytes_of_buf(&body), NULL, NULL, e);
 }
@@ -104,8 +107,9 @@ show_waiting(const struct enrolment *m, int64_t left_s, bool tty)
 {
 	const char *id = m->answer.request_id;
 
-	(void)fprintf(m->c->err, "%swaiting for approval, at most %lld s more%s%s%s", tty ? "\r" : "", (long long)left_s,
-	    id[0] != 0 ? ", request " : "", id, tty ? "\033[K" : "\n");
+	(void)fprintf(m->c->err, "%swaiting for approval, at most %lld s more%s%s%s",
+	    tty ? "\r" : "", (long long)left_s, id[0] != 0 ? ", request " : "", id,
+	    tty ? "\033[K" : "\n");
 	(void)fflush(m->c->err);
 }
 
@@ -124,8 +128,8 @@ still_pending(const struct enrolment *m, struct err *e)
 {
 	const char *id = m->answer.request_id;
 
-	return err_set(e, E_PENDING, "%s: not approved yet%s%s%s; the same command asks again%s%s", est_op_row(m->op)->name,
-	    id[0] != 0 ? " (request " : "", id, id[0] != 0 ? ")" : "",
+	return err_set(e, E_PENDING, "%s: not approved yet%s%s%s; the same command asks again%s%s",
+	    est_op_row(m->op)->name, id[0] != 0 ? " (request " : "", id, id[0] != 0 ? ")" : "",
 	    m->key_is_new ? " with the key in " : "", m->key_is_new ? m->keep.key_new : "");
 }
 
@@ -184,7 +188,8 @@ report(const struct enrolment *m, struct bytes cert_der)
 	json_setf(v, "subject", "%s", c.subject_known ? name_text(&c.subject, text) : "?");
 	json_setf(v, "names", "%s", c.has_san && c.sans_known ? sans_text(&c.sans, text) : "");
 	json_setf(v, "serial", "%s", cert_serial_text(c.serial, serial));
-	json_setf(v, "issuer", "%s", name_parse(&issuer, c.issuer, NULL) == 0 ? name_text(&issuer, text) : "?");
+	json_setf(v, "issuer", "%s",
+	    name_parse(&issuer, c.issuer, NULL) == 0 ? name_text(&issuer, text) : "?");
 	report_times(v, &c);
 	json_setf(v, "key_type", "%s", key_type_name(c.key_type));
 	(void)json_object_set_new(v, "channel_bound", json_boolean(m->bound));
@@ -214,8 +219,9 @@ take_certificate(struct enrolment *m, struct err *e)
 	int r = est_bag_parse(&bag, bytes_of_buf(&m->answer.body), e);
 
 	if (r == 0)
-		r = est_issued_check(&pem, &bag, m->spki, bytes_of_buf(&m->talk.trust_pem), bytes_of_buf(&m->talk.chain_pem),
-		    &m->want, clock_now(), m->note, sizeof(m->note), e);
+		r = est_issued_check(&pem, &bag, m->spki, bytes_of_buf(&m->talk.trust_pem),
+		    bytes_of_buf(&m->talk.chain_pem), &m->want, clock_now(), m->note,
+		    sizeof(m->note), e);
 	if (r == 0)
 		r = est_chain_path(&path, bytes_of_buf(&pem), bytes_of_buf(&m->talk.chain_pem), e);
 	if (r == 0)
@@ -252,7 +258,9 @@ pop_of(const struct cli *c, const char *def)
 {
 	const char *word = cli_text_or(c, "pop", def);
 
-	return strcmp(word, "always") == 0 ? POP_ALWAYS : strcmp(word, "auto") == 0 ? POP_AUTO : POP_NEVER;
+	return strcmp(word, "always") == 0 ? POP_ALWAYS
+	    : strcmp(word, "auto") == 0    ? POP_AUTO
+					   : POP_NEVER;
 }
 
 /* A request that somebody else has signed: PEM, base64 or DER. */
@@ -267,9 +275,11 @@ read_request(struct enrolment *m, struct err *e)
 
 	for (size_t i = 0; i < N_OF(excluded); i++)
 		if (cli_has(m->c, excluded[i]))
-			return err_set(e, E_USAGE, "--csr and --%s: the request is made already", excluded[i]);
+			return err_set(
+			    e, E_USAGE, "--csr and --%s: the request is made already", excluded[i]);
 	if (m->pop == POP_ALWAYS)
-		return err_set(e, E_USAGE, "--csr and --pop always: a request signed before cannot name this connection");
+		return err_set(e, E_USAGE,
+		    "--csr and --pop always: a request signed before cannot name this connection");
 	m->pop = POP_NEVER;
 	r = cli_file(&text, m->c, "csr", e);
 	if (r == 0)
@@ -298,7 +308,8 @@ read_names(struct enrolment *m, struct err *e)
 	for (size_t i = 0; r == 0 && i < cli_count(m->c, "san"); i++)
 		r = sans_add_text(&m->sans, cli_at(m->c, "san", i), e);
 	if (r == 0 && m->subject.n == 0 && m->sans.n == 0)
-		r = err_set(e, E_USAGE, "--subject or --san is missing: nothing says whose certificate it is to be");
+		r = err_set(e, E_USAGE,
+		    "--subject or --san is missing: nothing says whose certificate it is to be");
 	m->want.ca = cli_flag(m->c, "ca");
 	m->want.client_auth = !m->want.ca;
 	return r;
@@ -320,8 +331,9 @@ choose_key(enum key_type *out, struct enrolment *m, struct err *e)
 		return *out != KEY_NONE ? 0 : err_set(e, E_USAGE, "--new-key: no type '%s'", told);
 	}
 	/* RFC 8951 4: attributes that make no sense to us are as good as none; a server that cannot be reached is not. */
-	r = est_talk_csrattrs(&m->talk, &der, &none, e);
-	if (r == 0 && !none && est_attrs_parse(&attrs, bytes_of_buf(&der), NULL) == 0 && attrs.key != KEY_NONE)
+	r = est_talk_csrattrs(&m->talk, false, &der, &none, e);
+	if (r == 0 && !none && est_attrs_parse(&attrs, bytes_of_buf(&der), NULL) == 0 &&
+	    attrs.key != KEY_NONE)
 		*out = attrs.key;
 	return r == E_UNAVAIL ? r : 0;
 }
@@ -351,7 +363,8 @@ recover(struct enrolment *m, bool *done, struct err *e)
 
 	if (r != 0 || !*done)
 		return r;
-	(void)fprintf(m->c->err, "estuary: an earlier run had this answer already; its key is in its place now\n");
+	(void)fprintf(m->c->err,
+	    "estuary: an earlier run had this answer already; its key is in its place now\n");
 	r = file_read(&pem, m->keep.cert, EST_KEEP_FILE_MAX, e);
 	if (r == 0)
 		r = pem_decode(&der, bytes_of_buf(&pem), "CERTIFICATE", e);
@@ -373,7 +386,8 @@ enroll(struct enrolment *m, struct err *e)
 	m->want.subject = &m->subject;
 	m->want.sans = &m->sans;
 	if ((r = est_talk_open(&m->talk, m->c, e)) != 0 ||
-	    (r = est_keep_init(&m->keep, cli_text(m->c, "out"), cli_text(m->c, "key-out"), e)) != 0 ||
+	    (r = est_keep_init(&m->keep, cli_text(m->c, "out"), cli_text(m->c, "key-out"), e)) !=
+		0 ||
 	    (r = own ? read_names(m, e) : read_request(m, e)) != 0)
 		return r;
 	if (own && ((r = recover(m, &done, e)) != 0 || done))
@@ -401,8 +415,8 @@ read_old(struct enrolment *m, struct err *e)
 	if (r != 0)
 		return err_prefix(e, r, "%s", cli_text_or(m->c, "key", cli_text(m->c, "cert")));
 	if (!bytes_equal(m->old->spki, key_spki(m->key)))
-		return err_set(e, E_FORMAT, "%s: not the key of %s", cli_text_or(m->c, "key", cli_text(m->c, "cert")),
-		    cli_text(m->c, "cert"));
+		return err_set(e, E_FORMAT, "%s: not the key of %s",
+		    cli_text_or(m->c, "key", cli_text(m->c, "cert")), cli_text(m->c, "cert"));
 	m->spki = key_spki(m->key);
 	m->want.subject = m->old->subject_known ? &m->old->subject : NULL;
 	m->want.sans = m->old->has_san && m->old->sans_known ? &m->old->sans : NULL;
@@ -434,7 +448,8 @@ renewal_files(struct enrolment *m, struct err *e)
 		return err_set(e, E_USAGE, "--key-out: needs --new-key");
 	if (strcmp(cert, "-") == 0)
 		return err_set(e, E_USAGE, "--cert: a file is needed");
-	return est_keep_init(&m->keep, cli_text_or(m->c, "out", cert), cli_text_or(m->c, "key-out", key), e);
+	return est_keep_init(
+	    &m->keep, cli_text_or(m->c, "out", cert), cli_text_or(m->c, "key-out", key), e);
 }
 
 static int

@@ -120,7 +120,8 @@ est_keep_recover(const struct est_keep *k, bool *done, struct err *e)
 }
 
 int
-est_keep_new_key(struct key **out, bool *reused, const struct est_keep *k, enum key_type t, struct err *e)
+est_keep_new_key(
+    struct key **out, bool *reused, const struct est_keep *k, enum key_type t, struct err *e)
 {
 	AUTO(key) key = NULL;
 	int r = read_key(&key, k->key_new, e);
@@ -141,7 +142,8 @@ est_keep_new_key(struct key **out, bool *reused, const struct est_keep *k, enum 
 }
 
 int
-est_keep_finish(const struct est_keep *k, struct bytes cert_pem, const struct key *key, struct err *e)
+est_keep_finish(
+    const struct est_keep *k, struct bytes cert_pem, const struct key *key, struct err *e)
 {
 	AUTO_BUF both = { 0 };
 	int r;

@@ -84,11 +84,14 @@ open_password(struct est_talk *t, const struct cli *c, struct err *e)
 		if (!cli_has(c, names[i]))
 			continue;
 		if (from != NULL)
-			return err_set(e, E_USAGE, "--%s and --%s: only one of them", from, names[i]);
+			return err_set(
+			    e, E_USAGE, "--%s and --%s: only one of them", from, names[i]);
 		from = names[i];
 	}
 	if (from == NULL)
-		return cli_has(c, "user") ? err_set(e, E_USAGE, "--user: needs --password-file or --code-file") : 0;
+		return cli_has(c, "user")
+		    ? err_set(e, E_USAGE, "--user: needs --password-file or --code-file")
+		    : 0;
 	t->user = cli_text_or(c, "user", ""); /* RFC 7030 3.2.3: the name may be empty */
 	if (strchr(t->user, ':') != NULL)
 		return err_set(e, E_USAGE, "--user: no colon can be in it");
@@ -129,7 +132,8 @@ est_talk_open(struct est_talk *t, const struct cli *c, struct err *e)
 		return err_set(e, E_USAGE, "--header: more than %d", EST_TALK_HEADERS_MAX);
 	for (size_t i = 0; i < t->n_headers; i++)
 		t->headers[i] = cli_at(c, "header", i);
-	if ((r = open_url(t, c, e)) != 0 || (r = open_trust(t, c, e)) != 0 || (r = open_password(t, c, e)) != 0)
+	if ((r = open_url(t, c, e)) != 0 || (r = open_trust(t, c, e)) != 0 ||
+	    (r = open_password(t, c, e)) != 0)
 		return r;
 	return open_client(t, c, e);
 }
@@ -137,7 +141,8 @@ est_talk_open(struct est_talk *t, const struct cli *c, struct err *e)
 void
 est_talk_close(struct est_talk *t)
 {
-	struct buf *all[] = { &t->server_pem, &t->trust_pem, &t->chain_pem, &t->password, &t->cert_pem, &t->key_pem };
+	struct buf *all[] = { &t->server_pem, &t->trust_pem, &t->chain_pem, &t->password,
+		&t->cert_pem, &t->key_pem };
 
 	for (size_t i = 0; i < N_OF(all); i++)
 		buf_free(all[i]);
@@ -154,10 +159,10 @@ url_of(const struct est_talk *t, enum est_op op, char out[EST_TALK_URL_MAX + 32]
 
 /* What a verified server may see of us. */
 static void
-show_credentials(struct fetch *f, struct est_talk *t)
+show_credentials(struct fetch *f, struct est_talk *t, bool password)
 {
 	f->headers = t->headers;
-	if (t->user != NULL) {
+	if (password && t->user != NULL) {
 		f->user = t->user;
 		f->password = buf_str(&t->password);
 	}
@@ -167,17 +172,16 @@ show_credentials(struct fetch *f, struct est_talk *t)
 	}
 }
 
+/* RFC 7030 4.1.2: /cacerts is for everybody, so nothing of ours goes with it. */
 static int
-get(struct est_talk *t, enum est_op op, bool provisional, bool credentials, struct fetch_answer *a, struct err *e)
+get_cacerts(struct est_talk *t, bool provisional, struct fetch_answer *a, struct err *e)
 {
 	char url[EST_TALK_URL_MAX + 32];
 	struct fetch f = {
-		.url = url_of(t, op, url), .method = "GET", .provisional = provisional,
+		.url = url_of(t, EST_CACERTS, url), .method = "GET", .provisional = provisional,
 		.trust_pem = bytes_of_buf(&t->server_pem),
 	};
 
-	if (credentials)
-		show_credentials(&f, t);
 	return fetch_run(&f, a, e);
 }
 
@@ -187,7 +191,8 @@ bag_of(struct est_bag *bag, const struct fetch_answer *a, enum est_op op, struct
 	if (a->status != 200)
 		return est_talk_refusal(a, op, e);
 	if (a->type[0] != 0 && !media_is(a->type, BAG_TYPE))
-		return err_set(e, E_FORMAT, "%s: answered with %s, not %s", est_op_row(op)->name, a->type, BAG_TYPE);
+		return err_set(e, E_FORMAT, "%s: answered with %s, not %s", est_op_row(op)->name,
+		    a->type, BAG_TYPE);
 	return est_bag_parse(bag, bytes_of_buf(&a->body), e);
 }
 
@@ -198,7 +203,7 @@ bootstrap(struct est_talk *t, struct err *e)
 	struct fetch_answer a = { 0 };
 	AUTO_BAG bag = { 0 };
 	AUTO_BUF chain = { 0 };
-	int r = get(t, EST_CACERTS, true, false, &a, e);
+	int r = get_cacerts(t, true, &a, e);
 
 	if (r == 0)
 		r = bag_of(&bag, &a, EST_CACERTS, e);
@@ -216,7 +221,7 @@ est_talk_cacerts(struct est_talk *t, struct est_bag *bag, struct err *e)
 	int r = t->pinned && t->server_pem.n == 0 ? bootstrap(t, e) : 0;
 
 	if (r == 0)
-		r = get(t, EST_CACERTS, false, false, &a, e);
+		r = get_cacerts(t, false, &a, e);
 	if (r == 0)
 		r = bag_of(bag, &a, EST_CACERTS, e);
 	fetch_clear(&a);
@@ -232,12 +237,20 @@ est_talk_cacerts(struct est_talk *t, struct est_bag *bag, struct err *e)
 }
 
 int
-est_talk_csrattrs(struct est_talk *t, struct buf *der, bool *none, struct err *e)
+est_talk_csrattrs(struct est_talk *t, bool password, struct buf *der, bool *none, struct err *e)
 {
+	char url[EST_TALK_URL_MAX + 32];
+	struct fetch f = {
+		.url = url_of(t, EST_CSRATTRS, url),
+		.method = "GET",
+		.trust_pem = bytes_of_buf(&t->server_pem),
+	};
 	struct fetch_answer a = { 0 };
 	struct est_attrs attrs = { 0 };
-	int r = get(t, EST_CSRATTRS, false, true, &a, e);
+	int r;
 
+	show_credentials(&f, t, password);
+	r = fetch_run(&f, &a, e);
 	*none = r == 0 && (a.status == 204 || a.status == 404 || a.status == 501 ||
 	    (a.status == 200 && a.body.n == 0));
 	if (r == 0 && !*none && a.status != 200)
@@ -254,23 +267,30 @@ est_talk_csrattrs(struct est_talk *t, struct buf *der, bool *none, struct err *e
 
 int
 est_talk_post(struct est_talk *t, enum est_op op, struct fetch_answer *a, struct bytes body,
-    int (*make)(void *, const struct fetch_connection *, struct buf *, struct err *), void *ctx, struct err *e)
+    int (*make)(void *, const struct fetch_connection *, struct buf *, struct err *), void *ctx,
+    struct err *e)
 {
 	char url[EST_TALK_URL_MAX + 32];
 	struct fetch f = {
-		.url = url_of(t, op, url), .method = "POST", .trust_pem = bytes_of_buf(&t->server_pem),
-		.body = body, .make_body = make, .ctx = ctx,
+		.url = url_of(t, op, url),
+		.method = "POST",
+		.trust_pem = bytes_of_buf(&t->server_pem),
+		.body = body,
+		.make_body = make,
+		.ctx = ctx,
 	};
 
 	/* RFC 8951 3 gives the second one no meaning any more; older servers look for it. */
 	t->headers[t->n_headers] = "Content-Type: application/pkcs10";
 	t->headers[t->n_headers + 1] = "Content-Transfer-Encoding: base64";
-	show_credentials(&f, t);
+	t->headers[t->n_headers + 2] = NULL;
+	show_credentials(&f, t, true);
 	return fetch_run(&f, a, e);
 }
 
 int
-est_talk_write_trust(const struct est_talk *t, const struct cli *c, const struct est_bag *bag, struct err *e)
+est_talk_write_trust(
+    const struct est_talk *t, const struct cli *c, const struct est_bag *bag, struct err *e)
 {
 	AUTO_BUF next = { 0 };
 	size_t n_new = 0;
@@ -280,8 +300,9 @@ est_talk_write_trust(const struct est_talk *t, const struct cli *c, const struct
 		return 0;
 	r = est_bag_rollover(&next, &n_new, bag, bytes_of_buf(&t->trust_pem), clock_now(), e);
 	if (r == 0 && n_new != 0)
-		(void)fprintf(c->err, "estuary: %zu new root%s, vouched for by what was trusted before\n",
-		    n_new, n_new > 1 ? "s" : "");
+		(void)fprintf(c->err,
+		    "estuary: %zu new root%s, vouched for by what was trusted before\n", n_new,
+		    n_new > 1 ? "s" : "");
 	return r != 0 ? r : file_write(cli_text(c, "trust-out"), bytes_of_buf(&next), 0644, e);
 }
 
@@ -294,8 +315,16 @@ code_of(unsigned status)
 		unsigned status;
 		enum err_code code;
 	} rows[] = {
-		{ 400, E_FORMAT }, { 401, E_AUTH }, { 403, E_POLICY }, { 404, E_NOTFOUND }, { 405, E_NOTFOUND },
-		{ 408, E_UNAVAIL }, { 413, E_TOOBIG }, { 415, E_FORMAT }, { 429, E_UNAVAIL }, { 501, E_NOTFOUND },
+		{ 400, E_FORMAT },
+		{ 401, E_AUTH },
+		{ 403, E_POLICY },
+		{ 404, E_NOTFOUND },
+		{ 405, E_NOTFOUND },
+		{ 408, E_UNAVAIL },
+		{ 413, E_TOOBIG },
+		{ 415, E_FORMAT },
+		{ 429, E_UNAVAIL },
+		{ 501, E_NOTFOUND },
 	};
 
 	for (size_t i = 0; i < N_OF(rows); i++)
@@ -317,7 +346,8 @@ est_talk_refusal(const struct fetch_answer *a, enum est_op op, struct err *e)
 	AUTO_BUF id = { 0 };
 
 	if (a->status >= 300 && a->status < 400)
-		return err_set(e, E_FORMAT, "%s: the server sends us elsewhere (%u), and redirects are not followed: %.200s",
+		return err_set(e, E_FORMAT,
+		    "%s: the server sends us elsewhere (%u), and redirects are not followed: %.200s",
 		    name, a->status, a->location);
 	while (n != 0 && a->body.p[n - 1] == '\r')
 		n--;

@@ -37,8 +37,11 @@ void est_talk_close(struct est_talk *t);
  * believed by the pin.  E_AUTH when the server is not who it should be.
  */
 int est_talk_cacerts(struct est_talk *t, struct est_bag *bag, struct err *e) MUST_CHECK;
-/* GET /csrattrs; *none when the server has none (204, 404, 501, or an empty list). */
-int est_talk_csrattrs(struct est_talk *t, struct buf *der, bool *none, struct err *e) MUST_CHECK;
+/*
+ * GET /csrattrs; *none when the server has none (204, 404, 501, or an empty list).  password: show
+ * that too; before an enrolment it stays away, for a one-time code is for the one request.
+ */
+int est_talk_csrattrs(struct est_talk *t, bool password, struct buf *der, bool *none, struct err *e) MUST_CHECK;
 /*
  * POST what make makes, or body, to op once.  0 for any answer: look at a->status, and give what
  * is neither 200 nor 202 to est_talk_refusal().

@@ -23,13 +23,15 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	if (est_bag_parse(&bag, (struct bytes){ p, n }, NULL) != 0)
 		return 0;
 	assert(bag.n > 0 && bag.n <= EST_BAG_MAX);
-	assert(est_bag_trust(&roots, &chain, &bag, pin, (struct bytes){ 0 }, now, NULL) != 0 && roots.n + chain.n == 0);
-	if (est_bag_roots(&roots, &bag, now, NULL) != 0 || est_bag_chain(&chain, &bag, bytes_of_buf(&roots), now, NULL) != 0)
+	assert(est_bag_trust(&roots, &chain, &bag, pin, (struct bytes){ 0 }, now, NULL) != 0 &&
+	    roots.n + chain.n == 0);
+	if (est_bag_roots(&roots, &bag, now, NULL) != 0 ||
+	    est_bag_chain(&chain, &bag, bytes_of_buf(&roots), now, NULL) != 0)
 		return 0;
 	(void)!est_bag_rollover(&next, &n_new, &bag, bytes_of_buf(&roots), now, NULL);
 	for (size_t i = 0; i < bag.n; i++)
 		if (cert_parse(&c, bag.cert[i], NULL) == 0)
-			(void)!est_issued_check(&issued, &bag, c.spki, bytes_of_buf(&roots), bytes_of_buf(&chain), NULL, now,
-			    note, sizeof(note), NULL);
+			(void)!est_issued_check(&issued, &bag, c.spki, bytes_of_buf(&roots),
+			    bytes_of_buf(&chain), NULL, now, note, sizeof(note), NULL);
 	return 0;
 }

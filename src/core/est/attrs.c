@@ -207,7 +207,10 @@ rsa_key(struct bytes values)
 
 	if (d.bad)
 		return KEY_NONE;
-	return bits == 2048 ? KEY_RSA_2048 : bits == 3072 ? KEY_RSA_3072 : bits == 4096 ? KEY_RSA_4096 : KEY_NONE;
+	return bits == 2048 ? KEY_RSA_2048
+	    : bits == 3072  ? KEY_RSA_3072
+	    : bits == 4096  ? KEY_RSA_4096
+			    : KEY_NONE;
 }
 
 int

@@ -169,12 +169,14 @@ chains(const struct trust *t, struct bytes der, const struct est_bag *bag, int64
 
 /* CA certificates of the bag that chain to t and are not in `known`. */
 static void
-put_chaining(struct buf *chain_pem, const struct trust *t, const struct list *known, const struct est_bag *bag, int64_t now)
+put_chaining(struct buf *chain_pem, const struct trust *t, const struct list *known,
+    const struct est_bag *bag, int64_t now)
 {
 	struct cert c;
 
 	for (size_t i = 0; i < bag->n; i++) {
-		if (list_has(known, bag->cert[i]) || cert_parse(&c, bag->cert[i], NULL) != 0 || !is_ca(&c))
+		if (list_has(known, bag->cert[i]) || cert_parse(&c, bag->cert[i], NULL) != 0 ||
+		    !is_ca(&c))
 			continue;
 		if (chains(t, bag->cert[i], bag, now))
 			pem_encode(chain_pem, bag->cert[i], "CERTIFICATE");
@@ -182,7 +184,8 @@ put_chaining(struct buf *chain_pem, const struct trust *t, const struct list *kn
 }
 
 int
-est_bag_chain(struct buf *chain_pem, const struct est_bag *bag, struct bytes trust_pem, int64_t now, struct err *e)
+est_bag_chain(struct buf *chain_pem, const struct est_bag *bag, struct bytes trust_pem, int64_t now,
+    struct err *e)
 {
 	AUTO_LIST anchors = { 0 };
 	AUTO(trust) t = NULL;
@@ -198,7 +201,8 @@ est_bag_chain(struct buf *chain_pem, const struct est_bag *bag, struct bytes tru
 
 /* K3: the hash is over the whole certificate. */
 static int
-find_pinned(struct bytes *out, const struct est_bag *bag, const uint8_t pin[SHA256_LEN], struct err *e)
+find_pinned(
+    struct bytes *out, const struct est_bag *bag, const uint8_t pin[SHA256_LEN], struct err *e)
 {
 	uint8_t hash[SHA256_LEN];
 	struct cert c;
@@ -216,12 +220,14 @@ find_pinned(struct bytes *out, const struct est_bag *bag, const uint8_t pin[SHA2
 		*out = bag->cert[i];
 		return 0;
 	}
-	return err_set(e, E_AUTH, "pin: none of the server's %zu CA certificates has this SHA-256", bag->n);
+	return err_set(
+	    e, E_AUTH, "pin: none of the server's %zu CA certificates has this SHA-256", bag->n);
 }
 
 /* A pin found in the bag says nothing by itself, anybody can send a public root: the server must be under it. */
 static int
-check_server(const struct trust *t, struct bytes server_chain_pem, const struct est_bag *bag, int64_t now, struct err *e)
+check_server(const struct trust *t, struct bytes server_chain_pem, const struct est_bag *bag,
+    int64_t now, struct err *e)
 {
 	AUTO_LIST l = { 0 };
 	uint32_t anchor;
@@ -233,12 +239,14 @@ check_server(const struct trust *t, struct bytes server_chain_pem, const struct 
 		list_add_bag(&l, bag);
 		r = trust_verify(t, l.cert[0], l.cert + 1, l.n - 1, 0, now, &anchor, e);
 	}
-	return r == 0 ? 0 : err_prefix(e, r, "server: its certificate does not come from the pinned CA");
+	return r == 0
+	    ? 0
+	    : err_prefix(e, r, "server: its certificate does not come from the pinned CA");
 }
 
 int
-est_bag_trust(struct buf *trust_pem, struct buf *chain_pem, const struct est_bag *bag, const uint8_t pin[SHA256_LEN],
-    struct bytes server_chain_pem, int64_t now, struct err *e)
+est_bag_trust(struct buf *trust_pem, struct buf *chain_pem, const struct est_bag *bag,
+    const uint8_t pin[SHA256_LEN], struct bytes server_chain_pem, int64_t now, struct err *e)
 {
 	struct list anchor = { .n = 1 };
 	AUTO(trust) t = NULL;
@@ -311,8 +319,8 @@ put_still_valid(struct buf *pem, const struct list *anchors, int64_t now)
 }
 
 int
-est_bag_rollover(struct buf *next_pem, size_t *n_new, const struct est_bag *bag, struct bytes trust_pem, int64_t now,
-    struct err *e)
+est_bag_rollover(struct buf *next_pem, size_t *n_new, const struct est_bag *bag,
+    struct bytes trust_pem, int64_t now, struct err *e)
 {
 	AUTO_LIST anchors = { 0 };
 	AUTO(trust) t = NULL;
@@ -381,15 +389,17 @@ compare_names(char *note, size_t size, const struct cert *c, const struct csr_wa
 		(void)snprintf(note, size, "the server chose the subject: %s",
 		    c->subject_known ? name_text(&c->subject, text) : "(not readable)");
 	else if (c->has_san && !c->sans_known)
-		(void)snprintf(note, size, "the server chose alternative names that are not readable");
+		(void)snprintf(
+		    note, size, "the server chose alternative names that are not readable");
 	else if (!sans_equal(c->has_san ? &c->sans : &none, asked))
 		(void)snprintf(note, size, "the server chose the alternative names: %s",
 		    c->has_san ? sans_text(&c->sans, text) : "none");
 }
 
 int
-est_issued_check(struct buf *cert_pem, const struct est_bag *bag, struct bytes spki, struct bytes trust_pem,
-    struct bytes chain_pem, const struct csr_want *want, int64_t now, char *note, size_t note_size, struct err *e)
+est_issued_check(struct buf *cert_pem, const struct est_bag *bag, struct bytes spki,
+    struct bytes trust_pem, struct bytes chain_pem, const struct csr_want *want, int64_t now,
+    char *note, size_t note_size, struct err *e)
 {
 	AUTO_LIST anchors = { 0 };
 	AUTO_LIST between = { 0 };
@@ -449,7 +459,8 @@ est_chain_path(struct buf *out, struct bytes cert_pem, struct bytes chain_pem, s
 		return err_prefix(e, r, "chain");
 	do {
 		for (i = 0; i < chain.n; i++)
-			if (cert_parse(&above, chain.cert[i], NULL) == 0 && is_issuer(&above, c.issuer, c.aki))
+			if (cert_parse(&above, chain.cert[i], NULL) == 0 &&
+			    is_issuer(&above, c.issuer, c.aki))
 				break;
 		if (i == chain.n)
 			break;

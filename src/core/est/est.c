@@ -49,7 +49,8 @@ take_label(char label[EST_LABEL_MAX + 1], const char *from, const char *to, stru
 	size_t n = (size_t)(to - from);
 
 	if (n > EST_LABEL_MAX)
-		return err_set(e, E_NOTFOUND, "path: label of more than %d characters", EST_LABEL_MAX);
+		return err_set(
+		    e, E_NOTFOUND, "path: label of more than %d characters", EST_LABEL_MAX);
 	(void)memcpy(label, from, n);
 	label[n] = 0;
 	/* RFC 7030 3.2.2: a label is no operation's name, or "/cacerts/x" would mean two things. */
@@ -194,7 +195,8 @@ split_credentials(struct bytes b, char user[EST_USER_MAX], char password[EST_USE
 }
 
 enum est_auth
-est_auth_parse(const char *field, size_t count, char user[EST_USER_MAX], char password[EST_USER_MAX])
+est_auth_parse(
+    const char *field, size_t count, char user[EST_USER_MAX], char password[EST_USER_MAX])
 {
 	AUTO_BUF plain = BUF_MAX(2 * EST_USER_MAX);
 	const char *token;

@@ -81,7 +81,8 @@ put_challenge(struct buf *b, const char *challenge)
 }
 
 int
-est_renewal_build(struct buf *out, const struct cert *old, const char *challenge, const struct key *k, struct err *e)
+est_renewal_build(struct buf *out, const struct cert *old, const char *challenge,
+    const struct key *k, struct err *e)
 {
 	AUTO_BUF info = { 0 };
 	AUTO_BUF sig = { 0 };

@@ -99,8 +99,10 @@ on_header(char *line, size_t size, size_t n, void *ctx)
 		a->retry_after_s = retry_after(value);
 	else if (!field(line, n, "Content-Type", a->type, sizeof(a->type)) &&
 	    !field(line, n, "X-Request-Id", a->request_id, sizeof(a->request_id)) &&
-	    !field(line, n, "Location", a->location, sizeof(a->location)) && a->www_authenticate[0] == 0)
-		(void)field(line, n, "WWW-Authenticate", a->www_authenticate, sizeof(a->www_authenticate));
+	    !field(line, n, "Location", a->location, sizeof(a->location)) &&
+	    a->www_authenticate[0] == 0)
+		(void)field(
+		    line, n, "WWW-Authenticate", a->www_authenticate, sizeof(a->www_authenticate));
 	return n;
 }
 
@@ -217,8 +219,10 @@ set_trust(struct run *r, struct err *e)
 	SET(CURLOPT_SSL_VERIFYPEER, f->provisional ? 0L : 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, 0L);
 	SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
-	SET(CURLOPT_SSLVERSION, f->max_tls == TLS1_2_VERSION ?
-	    (long)CURL_SSLVERSION_TLSv1_2 | (long)CURL_SSLVERSION_MAX_TLSv1_2 : (long)CURL_SSLVERSION_TLSv1_2);
+	SET(CURLOPT_SSLVERSION,
+	    f->max_tls == TLS1_2_VERSION
+		? (long)CURL_SSLVERSION_TLSv1_2 | (long)CURL_SSLVERSION_MAX_TLSv1_2
+		: (long)CURL_SSLVERSION_TLSv1_2);
 	SET(CURLOPT_SSL_CTX_FUNCTION, on_context);
 	SET(CURLOPT_SSL_CTX_DATA, r);
 	return 0;
@@ -317,18 +321,21 @@ explain(const struct run *r, CURLcode rc, const char *words, int no, struct err 
 	if (*words == 0)
 		words = curl_easy_strerror(rc);
 	if (r->too_big || rc == CURLE_FILESIZE_EXCEEDED)
-		return err_set(e, E_TOOBIG, "server %s: answer of more than %zu octets", host, FETCH_ANSWER_MAX);
+		return err_set(e, E_TOOBIG, "server %s: answer of more than %zu octets", host,
+		    FETCH_ANSWER_MAX);
 	if (r->connected && rc == CURLE_UNSUPPORTED_PROTOCOL) /* HTTP/0.9 */
 		rc = CURLE_WEIRD_SERVER_REPLY;
 	switch (rc) {
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_URL_MALFORMAT:
 	case CURLE_LOGIN_DENIED:
-		return err_set(e, E_USAGE, "url: https://host[:port]/path needed, without user or password");
+		return err_set(
+		    e, E_USAGE, "url: https://host[:port]/path needed, without user or password");
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return err_set(e, E_UNAVAIL, "server %s: no address for this name", host);
 	case CURLE_COULDNT_CONNECT:
-		return err_set(e, E_UNAVAIL, "server %s: no connection: %s", host, no != 0 ? strerror(no) : words);
+		return err_set(e, E_UNAVAIL, "server %s: no connection: %s", host,
+		    no != 0 ? strerror(no) : words);
 	case CURLE_OPERATION_TIMEDOUT:
 		return err_set(e, E_UNAVAIL, "server %s: no answer in time", host);
 	case CURLE_SSL_CONNECT_ERROR:
@@ -336,7 +343,8 @@ explain(const struct run *r, CURLcode rc, const char *words, int no, struct err 
 	case CURLE_PEER_FAILED_VERIFICATION:
 		return err_set(e, E_AUTH, "server %s: not verified: %s", host, words);
 	case CURLE_GOT_NOTHING:
-		return err_set(e, E_UNAVAIL, "server %s: closed the connection without an answer", host);
+		return err_set(
+		    e, E_UNAVAIL, "server %s: closed the connection without an answer", host);
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_BAD_CONTENT_ENCODING:
 		return err_set(e, E_FORMAT, "server %s: does not speak HTTP: %s", host, words);
@@ -406,9 +414,11 @@ check_provisional(const struct fetch *f, struct err *e)
 {
 	if (!f->provisional)
 		return 0;
-	if (f->user != NULL || f->password != NULL || f->client_cert_pem != NULL || f->headers != NULL ||
-	    f->body.n != 0 || f->make_body != NULL || strcmp(f->method, "GET") != 0)
-		return err_set(e, E_POLICY, "server: not verified yet, nothing but a GET may be sent");
+	if (f->user != NULL || f->password != NULL || f->client_cert_pem != NULL ||
+	    f->headers != NULL || f->body.n != 0 || f->make_body != NULL ||
+	    strcmp(f->method, "GET") != 0)
+		return err_set(
+		    e, E_POLICY, "server: not verified yet, nothing but a GET may be sent");
 	return 0;
 }
 
@@ -457,7 +467,8 @@ fetch_run(const struct fetch *f, struct fetch_answer *a, struct err *e)
 	int rc;
 
 	fetch_clear(a);
-	if ((rc = check_provisional(f, e)) != 0 || (rc = find_host(&r, e)) != 0 || (rc = first_body(&r, e)) != 0) {
+	if ((rc = check_provisional(f, e)) != 0 || (rc = find_host(&r, e)) != 0 ||
+	    (rc = first_body(&r, e)) != 0) {
 		buf_free(&r.body);
 		return rc;
 	}

@@ -70,7 +70,8 @@ describe(struct fetch_tls *t, X509 *x)
 		case X509_V_ERR_HOSTNAME_MISMATCH:
 		case X509_V_ERR_IP_ADDRESS_MISMATCH:
 			(void)snprintf(t->why, sizeof(t->why), "it is for %.150s",
-			    c.has_san && c.sans_known ? sans_text(&c.sans, name) : "no name at all");
+			    c.has_san && c.sans_known ? sans_text(&c.sans, name)
+						      : "no name at all");
 			break;
 		case X509_V_ERR_CERT_HAS_EXPIRED:
 		case X509_V_ERR_CERT_NOT_YET_VALID:
@@ -91,7 +92,8 @@ on_verify(int ok, X509_STORE_CTX *ctx)
 	struct fetch_tls *t = state_of(ssl);
 	X509 *cert = X509_STORE_CTX_get_current_cert(ctx);
 	int error = X509_STORE_CTX_get_error(ctx);
-	bool name = error == X509_V_ERR_HOSTNAME_MISMATCH || error == X509_V_ERR_IP_ADDRESS_MISMATCH;
+	bool name =
+	    error == X509_V_ERR_HOSTNAME_MISMATCH || error == X509_V_ERR_IP_ADDRESS_MISMATCH;
 
 	if (ok == 1)
 		return 1;
@@ -109,7 +111,9 @@ on_verify(int ok, X509_STORE_CTX *ctx)
 int
 fetch_tls_refusal(const struct fetch_tls *t, struct err *e)
 {
-	const char *clock = t->verify_error == X509_V_ERR_CERT_NOT_YET_VALID ? "; is this machine's clock right?" : "";
+	const char *clock = t->verify_error == X509_V_ERR_CERT_NOT_YET_VALID
+	    ? "; is this machine's clock right?"
+	    : "";
 
 	switch (t->verify_error) {
 	case X509_V_OK:
@@ -119,17 +123,23 @@ fetch_tls_refusal(const struct fetch_tls *t, struct err *e)
 	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-		return err_set(e, E_AUTH, "server %s: its certificate comes from an unknown CA (%s); "
-		    "name that CA by --trust FILE or --pin sha256:...", t->host, t->why);
+		return err_set(e, E_AUTH,
+		    "server %s: its certificate comes from an unknown CA (%s); "
+		    "name that CA by --trust FILE or --pin sha256:...",
+		    t->host, t->why);
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
-		return err_set(e, E_AUTH, "server %s: its certificate is not for this name; %s", t->host, t->why);
+		return err_set(e, E_AUTH, "server %s: its certificate is not for this name; %s",
+		    t->host, t->why);
 	case X509_V_ERR_CERT_HAS_EXPIRED:
-		return err_set(e, E_AUTH, "server %s: its certificate has expired; %s", t->host, t->why);
+		return err_set(
+		    e, E_AUTH, "server %s: its certificate has expired; %s", t->host, t->why);
 	case X509_V_ERR_CERT_NOT_YET_VALID:
-		return err_set(e, E_AUTH, "server %s: its certificate is not valid yet; %s%s", t->host, t->why, clock);
+		return err_set(e, E_AUTH, "server %s: its certificate is not valid yet; %s%s",
+		    t->host, t->why, clock);
 	case X509_V_ERR_INVALID_PURPOSE:
-		return err_set(e, E_AUTH, "server %s: its certificate is not one for TLS servers", t->host);
+		return err_set(
+		    e, E_AUTH, "server %s: its certificate is not one for TLS servers", t->host);
 	default:
 		return err_set(e, E_AUTH, "server %s: its certificate does not verify: %s", t->host,
 		    X509_verify_cert_error_string(t->verify_error));
@@ -143,8 +153,8 @@ fetch_tls_verified(SSL *ssl, const struct fetch_tls *t, struct err *e)
 		return err_set(e, E_AUTH, "server %s: its certificate was not checked", t->host);
 	if (t->f->provisional)
 		return 0;
-	if (SSL_get_verify_mode(ssl) != SSL_VERIFY_PEER || SSL_get_verify_result(ssl) != X509_V_OK ||
-	    SSL_get0_peer_certificate(ssl) == NULL)
+	if (SSL_get_verify_mode(ssl) != SSL_VERIFY_PEER ||
+	    SSL_get_verify_result(ssl) != X509_V_OK || SSL_get0_peer_certificate(ssl) == NULL)
 		return err_set(e, E_AUTH, "server %s: its certificate does not verify", t->host);
 	return 0;
 }
@@ -168,7 +178,8 @@ add_anchors(X509_STORE *store, struct bytes pem, struct err *e)
 	}
 	/* "no start line" ends the text; anything else is a broken certificate, and half a trust is none. */
 	if (n == 0 || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-		return err_ossl(e, E_FORMAT, n == 0 ? "trust: no certificate in it" : "trust: broken certificate");
+		return err_ossl(e, E_FORMAT,
+		    n == 0 ? "trust: no certificate in it" : "trust: broken certificate");
 	ERR_clear_error();
 	return 0;
 }

@@ -25,7 +25,7 @@ struct csr {
 	size_t n_eku;
 	enum oid eku[CSR_EKU_MAX];       /* OID_UNKNOWN for those we do not know */
 	size_t n_other_ext;              /* other extensions asked for, ignored */
-	bool critical_unknown;           /* one of them unknown and critical */
+	bool critical_unknown;           /* one of those others is critical */
 	bool has_challenge;
 	char challenge[CSR_CHALLENGE_MAX]; /* RFC 7030 3.5 tls-unique, RFC 9266 tls-exporter, or estIdentityLinking's */
 	bool changes_subject;            /* ChangeSubjectName attribute present (RFC 6402 2.8) */

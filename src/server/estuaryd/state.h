@@ -15,7 +15,7 @@ struct state_owner {
 };
 
 /*
- * Make the state directory with run/, keys/ and public/ in it (0700 each, parents must be there),
+ * Make the state directory with run/, keys/, store/ and public/ in it (0700 each, its parents must be there),
  * take its lock, and, when we are root and settings.user is set, give the
  * whole tree to that user.  The lock lives as long as *lock is open.  E_EXISTS when
  * another server runs on the directory, E_POLICY when the directory is open to others, E_NOTFOUND (user), E_IO.

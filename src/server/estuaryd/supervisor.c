@@ -415,6 +415,7 @@ clear_old_paths(const struct settings *was, const struct settings *now)
 static void
 watch_tls(struct supervisor *s)
 {
+	loop_timer_stop(s->tls_watch); /* a reload may have found them first */
 	if (s->tls)
 		return;
 	log_event(L_WARN, "front.waiting", "chain=%s key=%s why=\"the TLS certificate is not there yet\"",

@@ -27,7 +27,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	static const char *const names[] = { "c.pem", "c.pem.key", "c.pem.key.new", "k.pem", "k.pem.new", "c.pem.new" };
+	static const char *const names[] = { "c.pem", "c.pem.key", "c.pem.key.new", "k.pem",
+		"k.pem.new", "c.pem.new" };
 	char path[128];
 
 	(void)state;
@@ -57,7 +58,8 @@ key_of(const char *path)
 	AUTO_BUF pem = { 0 };
 	struct key *k = NULL;
 
-	if (file_read(&pem, path, 65536, NULL) != 0 || key_from_pem(&k, bytes_of_buf(&pem), NULL) != 0)
+	if (file_read(&pem, path, 65536, NULL) != 0 ||
+	    key_from_pem(&k, bytes_of_buf(&pem), NULL) != 0)
 		return NULL;
 	return k;
 }
@@ -203,11 +205,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_new_key_is_on_disk_at_once_and_used_again, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_pair_is_put_in_two_files_or_in_one, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_certificate_alone_leaves_the_key_in_its_place, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_run_that_ended_between_certificate_and_key_is_finished, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_run_that_ended_after_the_one_file_is_finished, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_new_key_is_on_disk_at_once_and_used_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_pair_is_put_in_two_files_or_in_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_certificate_alone_leaves_the_key_in_its_place, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_run_that_ended_between_certificate_and_key_is_finished, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_run_that_ended_after_the_one_file_is_finished, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

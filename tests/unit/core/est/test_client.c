@@ -47,7 +47,8 @@ teardown(void **state)
 
 /* A bag of up to four certificates, through the server's encoder. */
 static void
-bag_of(struct est_bag *bag, const struct minted *a, const struct minted *b, const struct minted *c, const struct minted *d)
+bag_of(struct est_bag *bag, const struct minted *a, const struct minted *b, const struct minted *c,
+    const struct minted *d)
 {
 	const struct minted *all[] = { a, b, c, d };
 	struct bytes certs[4];
@@ -92,7 +93,8 @@ answers_are_read_as_base64_pem_and_binary(void **state)
 
 		assert_int_equal(est_bag_parse(&bag, bytes_of_buf(&forms[i]), NULL), 0);
 		assert_int_equal(bag.n, 2);
-		assert_true(bytes_equal(bag.cert[0], certs[0]) || bytes_equal(bag.cert[1], certs[0]));
+		assert_true(
+		    bytes_equal(bag.cert[0], certs[0]) || bytes_equal(bag.cert[1], certs[0]));
 	}
 	for (size_t i = 0; i < N_OF(forms); i++)
 		buf_free(&forms[i]);
@@ -101,7 +103,8 @@ answers_are_read_as_base64_pem_and_binary(void **state)
 static void
 empty_and_broken_answers_are_refused(void **state)
 {
-	static const char *const bad[] = { "", "\r\n", "MAA=", "<html></html>", "-----BEGIN CERTIFICATE-----\n" };
+	static const char *const bad[] = { "", "\r\n", "MAA=", "<html></html>",
+		"-----BEGIN CERTIFICATE-----\n" };
 	AUTO_BUF empty = { 0 };
 	AUTO_BAG bag = { 0 };
 	struct err e = { 0 };
@@ -137,8 +140,8 @@ pins_are_sha256_in_hex_with_or_without_colons(void **state)
 /* --- trust --- */
 
 static int
-trust_by_pin(struct world *w, const struct minted *pinned, const struct minted *server, const struct minted *under,
-    struct buf *trust, struct buf *chain)
+trust_by_pin(struct world *w, const struct minted *pinned, const struct minted *server,
+    const struct minted *under, struct buf *trust, struct buf *chain)
 {
 	AUTO_BAG bag = { 0 };
 	AUTO_BUF presented = { 0 };
@@ -161,7 +164,8 @@ a_pinned_root_becomes_the_only_anchor(void **state)
 	assert_true(pem_has(&trust, &w->root));
 	assert_false(pem_has(&trust, &w->other_root) || pem_has(&trust, &w->issuing));
 	assert_true(pem_has(&chain, &w->issuing));
-	assert_false(pem_has(&chain, &w->other_root) || pem_has(&chain, &w->device) || pem_has(&chain, &w->root));
+	assert_false(pem_has(&chain, &w->other_root) || pem_has(&chain, &w->device) ||
+	    pem_has(&chain, &w->root));
 }
 
 static void
@@ -177,7 +181,8 @@ a_pinned_intermediate_is_an_anchor_too(void **state)
 }
 
 static void
-expect_no_trust(struct world *w, const struct minted *pinned, const struct minted *server, const struct minted *under)
+expect_no_trust(struct world *w, const struct minted *pinned, const struct minted *server,
+    const struct minted *under)
 {
 	AUTO_BUF trust = { 0 };
 	AUTO_BUF chain = { 0 };
@@ -224,7 +229,8 @@ only_ca_certificates_under_known_anchors_are_kept(void **state)
 	mint_pem(&trust, &w->root, NULL);
 	assert_int_equal(est_bag_chain(&chain, &bag, bytes_of_buf(&trust), MINT_NOW, NULL), 0);
 	assert_true(pem_has(&chain, &w->issuing));
-	assert_false(pem_has(&chain, &w->other_root) || pem_has(&chain, &w->device) || pem_has(&chain, &w->root));
+	assert_false(pem_has(&chain, &w->other_root) || pem_has(&chain, &w->device) ||
+	    pem_has(&chain, &w->root));
 }
 
 static void
@@ -240,7 +246,8 @@ roots_are_self_signed_cas_that_are_valid(void **state)
 	bag_of(&bag, &w->root, &w->issuing, &old, &w->device);
 	assert_int_equal(est_bag_roots(&trust, &bag, MINT_NOW, &e), 0);
 	assert_true(pem_has(&trust, &w->root));
-	assert_false(pem_has(&trust, &w->issuing) || pem_has(&trust, &old) || pem_has(&trust, &w->device));
+	assert_false(
+	    pem_has(&trust, &w->issuing) || pem_has(&trust, &old) || pem_has(&trust, &w->device));
 	bag_of(&none, &w->issuing, NULL, NULL, NULL);
 	assert_int_equal(est_bag_roots(&trust, &none, MINT_NOW, &e), E_AUTH);
 	mint_free(&old);
@@ -261,11 +268,13 @@ a_new_root_is_taken_only_when_an_old_one_vouches_for_it(void **state)
 
 	mint_pem(&trust, &w->root, NULL);
 	bag_of(&alone, &next, &w->root, NULL, NULL);
-	assert_int_equal(est_bag_rollover(&kept, &n, &alone, bytes_of_buf(&trust), MINT_NOW, NULL), 0);
+	assert_int_equal(
+	    est_bag_rollover(&kept, &n, &alone, bytes_of_buf(&trust), MINT_NOW, NULL), 0);
 	assert_int_equal(n, 0);
 	assert_true(bytes_equal(bytes_of_buf(&kept), bytes_of_buf(&trust)));
 	bag_of(&vouched, &next, &next_by_old, &w->root, NULL);
-	assert_int_equal(est_bag_rollover(&moved, &n, &vouched, bytes_of_buf(&trust), MINT_NOW, NULL), 0);
+	assert_int_equal(
+	    est_bag_rollover(&moved, &n, &vouched, bytes_of_buf(&trust), MINT_NOW, NULL), 0);
 	assert_int_equal(n, 1);
 	assert_true(pem_has(&moved, &w->root) && pem_has(&moved, &next));
 	assert_false(pem_has(&moved, &next_by_old));
@@ -285,7 +294,8 @@ expired_anchors_are_left_behind(void **state)
 
 	mint_pem(&trust, &old, &w->root);
 	bag_of(&bag, &w->root, NULL, NULL, NULL);
-	assert_int_equal(est_bag_rollover(&next, &n, &bag, bytes_of_buf(&trust), MINT_NOW, NULL), 0);
+	assert_int_equal(
+	    est_bag_rollover(&next, &n, &bag, bytes_of_buf(&trust), MINT_NOW, NULL), 0);
 	assert_true(pem_has(&next, &w->root));
 	assert_false(pem_has(&next, &old));
 	mint_free(&old);
@@ -294,7 +304,8 @@ expired_anchors_are_left_behind(void **state)
 /* --- what was issued --- */
 
 static int
-check_issued(struct world *w, const struct est_bag *bag, const struct csr_want *want, int64_t now, char note[300], struct buf *pem)
+check_issued(struct world *w, const struct est_bag *bag, const struct csr_want *want, int64_t now,
+    char note[300], struct buf *pem)
 {
 	AUTO_BUF trust = { 0 };
 	AUTO_BUF chain = { 0 };
@@ -302,8 +313,8 @@ check_issued(struct world *w, const struct est_bag *bag, const struct csr_want *
 	note[0] = 0;
 	mint_pem(&trust, &w->root, NULL);
 	mint_pem(&chain, &w->issuing, NULL);
-	return est_issued_check(pem, bag, key_spki(w->device.key), bytes_of_buf(&trust), bytes_of_buf(&chain), want, now,
-	    note, 300, NULL);
+	return est_issued_check(pem, bag, key_spki(w->device.key), bytes_of_buf(&trust),
+	    bytes_of_buf(&chain), want, now, note, 300, NULL);
 }
 
 static void

@@ -55,10 +55,29 @@ static void
 anything_else_is_not_found(void **state)
 {
 	static const char *const paths[] = {
-		"", "/", "/.well-known/est", ROOT, ROOT "/cacerts", ROOT "cacerts/", ROOT "Cacerts", "/.well-known/EST/cacerts",
-		"/x" ROOT "cacerts", ROOT "nothing", ROOT "a/b/cacerts", ROOT "a//cacerts", ROOT "a/cacerts/", ROOT "a/nothing",
-		ROOT "cacerts/simpleenroll", ROOT "cacerts/cacerts", ROOT ".a/cacerts", ROOT "../cacerts", ROOT "-a/cacerts",
-		ROOT "a b/cacerts", ROOT "\xc3\xa4/cacerts", ROOT "cacerts?x", ROOT "cacerts ",
+		"",
+		"/",
+		"/.well-known/est",
+		ROOT,
+		ROOT "/cacerts",
+		ROOT "cacerts/",
+		ROOT "Cacerts",
+		"/.well-known/EST/cacerts",
+		"/x" ROOT "cacerts",
+		ROOT "nothing",
+		ROOT "a/b/cacerts",
+		ROOT "a//cacerts",
+		ROOT "a/cacerts/",
+		ROOT "a/nothing",
+		ROOT "cacerts/simpleenroll",
+		ROOT "cacerts/cacerts",
+		ROOT ".a/cacerts",
+		ROOT "../cacerts",
+		ROOT "-a/cacerts",
+		ROOT "a b/cacerts",
+		ROOT "\xc3\xa4/cacerts",
+		ROOT "cacerts?x",
+		ROOT "cacerts ",
 	};
 
 	(void)state;
@@ -186,7 +205,8 @@ binary_der_of_exactly_the_body_is_taken_and_noted(void **state)
 static void
 a_body_that_is_none_of_these_is_refused(void **state)
 {
-	static const char *const bad[] = { "", " \r\n", "MIIB!", "MIIB-_==", "MII", "MIIB=", "MIIB====", "TUlJ=TUlJ", "0" };
+	static const char *const bad[] = { "", " \r\n", "MIIB!", "MIIB-_==", "MII",
+		"MIIB=", "MIIB====", "TUlJ=TUlJ", "0" };
 	static uint8_t nul[] = { 'T', 'U', 0, 'l', 'J' };
 
 	(void)state;
@@ -221,7 +241,8 @@ content_types_of_requests_are_told_apart(void **state)
 	assert_int_equal(est_request_type("application/x-pem-file", &note, NULL), 0);
 	assert_string_not_equal(note, "");
 	assert_int_equal(est_request_type("application/pkcs10foo", &note, NULL), E_FORMAT);
-	assert_int_equal(est_request_type("application/x-www-form-urlencoded", &note, NULL), E_FORMAT);
+	assert_int_equal(
+	    est_request_type("application/x-www-form-urlencoded", &note, NULL), E_FORMAT);
 	assert_int_equal(est_request_type("", &note, NULL), E_FORMAT);
 }
 
@@ -311,7 +332,8 @@ over_long_credentials_are_refused(void **state)
 		plain[n] = ':';
 		base64_encode(&text, (struct bytes){ (uint8_t *)plain, n + 1 }, 0);
 		(void)snprintf(field, sizeof(field), "Basic %s", buf_str(&text));
-		assert_int_equal(auth(field, u, p), n < EST_USER_MAX ? EST_AUTH_BASIC : EST_AUTH_MALFORMED);
+		assert_int_equal(
+		    auth(field, u, p), n < EST_USER_MAX ? EST_AUTH_BASIC : EST_AUTH_MALFORMED);
 	}
 }
 

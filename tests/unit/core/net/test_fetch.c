@@ -108,10 +108,13 @@ answer(const struct server *s, SSL *ssl, int nth)
 	} else {
 		mint_must(tls_binding(binding, ssl, true, NULL));
 		client = SSL_get1_peer_certificate(ssl);
-		buf_printf(&seen, "connection=%d binding=%s client=%s verified=%ld\n%s", nth, binding,
-		    client != NULL ? "yes" : "no", SSL_get_verify_result(ssl), buf_str(&request));
-		buf_printf(&out, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Request-Id: r1\r\n"
-		    "Content-Length: %zu\r\n\r\n%s", seen.n, buf_str(&seen));
+		buf_printf(&seen, "connection=%d binding=%s client=%s verified=%ld\n%s", nth,
+		    binding, client != NULL ? "yes" : "no", SSL_get_verify_result(ssl),
+		    buf_str(&request));
+		buf_printf(&out,
+		    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Request-Id: r1\r\n"
+		    "Content-Length: %zu\r\n\r\n%s",
+		    seen.n, buf_str(&seen));
 		X509_free(client);
 	}
 	(void)SSL_write(ssl, out.p, (int)out.n);
@@ -213,7 +216,8 @@ teardown(void **state)
 {
 	struct world *w = *state;
 	struct minted *certs[] = { &w->root, &w->other_root, &w->issuing, &w->server, &w->device };
-	struct buf *pems[] = { &w->root_pem, &w->issuing_pem, &w->other_pem, &w->device_pem, &w->device_key };
+	struct buf *pems[] = { &w->root_pem, &w->issuing_pem, &w->other_pem, &w->device_pem,
+		&w->device_key };
 
 	for (size_t i = 0; i < N_OF(certs); i++) {
 		mint_free(certs[i]);
@@ -397,8 +401,13 @@ static void
 an_unverified_server_gets_a_get_and_its_chain_is_kept(void **state)
 {
 	struct world *w = *state;
-	struct server s = { .cert = &w->server, .under = &w->issuing, .client_ca = &w->root,
-		.answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n" };
+	struct server s = {
+		.cert = &w->server,
+		.under = &w->issuing,
+		.client_ca = &w->root,
+		.answer =
+		    "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n"
+	};
 	struct fetch_answer a = { 0 };
 
 	start(&s);
@@ -470,7 +479,8 @@ a_key_that_is_not_the_certificates_is_refused(void **state)
 static void
 requests_that_must_not_be_sent_are_refused(void **state)
 {
-	static const char *const split[] = { "X: 1\r\nY: 2", NULL }, *const nameless[] = { "nothing", NULL };
+	static const char *const split[] = { "X: 1\r\nY: 2", NULL },
+				 *const nameless[] = { "nothing", NULL };
 	struct server s = { .port = 1 };
 
 	(void)state;
@@ -580,7 +590,8 @@ expect_retry(struct world *w, const char *value, int64_t want)
 	struct server s = { .cert = &w->server, .under = &w->issuing, .answer = text };
 	struct fetch_answer a = { 0 };
 
-	(void)snprintf(text, sizeof(text), "HTTP/1.1 202 Accepted\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n", value);
+	(void)snprintf(text, sizeof(text),
+	    "HTTP/1.1 202 Accepted\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n", value);
 	start(&s);
 	mint_must(run(&s, (struct fetch){ .trust_pem = bytes_of_buf(&w->root_pem) }, &a, NULL));
 	assert_int_equal(a.status, 202);
@@ -605,8 +616,12 @@ static void
 redirects_are_not_followed(void **state)
 {
 	struct world *w = *state;
-	struct server s = { .cert = &w->server, .under = &w->issuing,
-		.answer = "HTTP/1.1 307 T\r\nLocation: https://est.lab.example/y\r\nContent-Length: 0\r\n\r\n" };
+	struct server s = {
+		.cert = &w->server,
+		.under = &w->issuing,
+		.answer =
+		    "HTTP/1.1 307 T\r\nLocation: https://est.lab.example/y\r\nContent-Length: 0\r\n\r\n"
+	};
 	struct fetch_answer a = { 0 };
 
 	start(&s);
@@ -637,7 +652,8 @@ static void
 what_is_not_http_is_no_answer(void **state)
 {
 	struct world *w = *state;
-	static const char *const answers[] = { "", "SSH-2.0-x\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort" };
+	static const char *const answers[] = { "", "SSH-2.0-x\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort" };
 
 	for (size_t i = 0; i < N_OF(answers); i++) {
 		struct server s = { .cert = &w->server, .under = &w->issuing, .answer = answers[i] };

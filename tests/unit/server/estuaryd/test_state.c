@@ -28,7 +28,7 @@ make_root(void **state)
 static int
 remove_root(void **state)
 {
-	static const char *const leaves[] = { "s/run/lock", "s/run", "s/keys/k", "s/keys", "s/public", "s/link",
+	static const char *const leaves[] = { "s/run/lock", "s/run", "s/keys/k", "s/keys", "s/public", "s/store", "s/link",
 		"s/twin", "s", "outside" };
 	char path[128];
 
@@ -74,7 +74,7 @@ owner_of(const char *path)
 static void
 the_directories_are_made_for_us_alone(void **state)
 {
-	static const char *const dirs[] = { "s", "s/run", "s/keys", "s/public" };
+	static const char *const dirs[] = { "s", "s/run", "s/keys", "s/store", "s/public" };
 	struct settings s = settings_here();
 	struct state_owner o;
 	struct stat st;
