@@ -3,6 +3,7 @@
 #include "cli/daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/file.h"
 #include "core/sys/spawn.h"
 
 #define PAUSE_LEAST_MS 20u
@@ -46,18 +48,21 @@ watched(sigset_t *set)
 }
 
 int
-daemon_start(struct daemon *d, const char *config, struct err *e)
+daemon_start(struct daemon *d, const char *config, const char *log, struct err *e)
 {
+	AUTO_FD log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	char path[PATH_SIZE];
 	const char *const argv[] = { "estuaryd", "--config", config, NULL };
-	struct spawn s = { .path = path, .argv = argv, .control_fd = -1, .stdout_fd = STDERR_FILENO,
-		.stderr_fd = -1, .die_with_parent = true };
+	struct spawn s = { .path = path, .argv = argv, .control_fd = -1, .stdout_fd = log_fd,
+		.stderr_fd = log_fd, .die_with_parent = true };
 	sigset_t set;
 	int r = find(path, e);
 
 	*d = (struct daemon){ .pid = -1 };
 	if (r != 0)
 		return r;
+	if (log_fd < 0)
+		return err_errno(e, E_IO, "%s", log);
 	watched(&set);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	return spawn_start(&d->pid, &s, e);

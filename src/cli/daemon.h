@@ -19,10 +19,10 @@ struct daemon {
 
 /*
  * Start the estuaryd that belongs to this executable: beside it, in ../sbin, or in the
- * build tree, with --config.  SIGINT, SIGTERM, SIGHUP and SIGCHLD are blocked from here on and
+ * build tree, with --config; what it says goes to the end of the file `log`.  SIGINT, SIGTERM, SIGHUP and SIGCHLD are blocked from here on and
  * taken by daemon_pause() and daemon_rest().  E_NOTFOUND, E_IO.
  */
-int daemon_start(struct daemon *d, const char *config, struct err *e) MUST_CHECK;
+int daemon_start(struct daemon *d, const char *config, const char *log, struct err *e) MUST_CHECK;
 /*
  * A short pause of a caller that waits for something until `deadline` (clock_monotonic_ms()).
  * E_UNAVAIL when the server has ended, when we were asked to end, or when it is too late.

@@ -100,13 +100,15 @@ cacerts(struct cli *c)
 static void
 print_attrs(const struct cli *c, struct buf *text)
 {
-	AUTO_JSON v = json_object();
-	json_t *items = json_array();
+	AUTO_JSON v = NULL;
+	json_t *items;
 
 	if (!c->json) {
 		(void)fputs(text->n != 0 ? buf_str(text) : "none\n", c->out);
 		return;
 	}
+	v = json_object();
+	items = json_array();
 	for (const char *p = buf_str(text); *p != 0; p += strcspn(p, "\n") + 1)
 		(void)json_array_append_new(items, json_stringn(p, strcspn(p, "\n")));
 	(void)json_object_set_new(v, "attributes", items);

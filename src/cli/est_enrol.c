@@ -258,9 +258,9 @@ pop_of(const struct cli *c, const char *def)
 {
 	const char *word = cli_text_or(c, "pop", def);
 
-	return strcmp(word, "always") == 0 ? POP_ALWAYS
-	    : strcmp(word, "auto") == 0    ? POP_AUTO
-					   : POP_NEVER;
+	if (strcmp(word, "always") == 0)
+		return POP_ALWAYS;
+	return strcmp(word, "auto") == 0 ? POP_AUTO : POP_NEVER;
 }
 
 /* A request that somebody else has signed: PEM, base64 or DER. */
@@ -385,12 +385,14 @@ enroll(struct enrolment *m, struct err *e)
 	m->pop = pop_of(m->c, own ? "always" : "never");
 	m->want.subject = &m->subject;
 	m->want.sans = &m->sans;
-	if ((r = est_talk_open(&m->talk, m->c, e)) != 0 ||
-	    (r = est_keep_init(&m->keep, cli_text(m->c, "out"), cli_text(m->c, "key-out"), e)) !=
-		0 ||
-	    (r = own ? read_names(m, e) : read_request(m, e)) != 0)
-		return r;
-	if (own && ((r = recover(m, &done, e)) != 0 || done))
+	r = est_talk_open(&m->talk, m->c, e);
+	if (r == 0)
+		r = est_keep_init(&m->keep, cli_text(m->c, "out"), cli_text(m->c, "key-out"), e);
+	if (r == 0)
+		r = own ? read_names(m, e) : read_request(m, e);
+	if (r == 0 && own)
+		r = recover(m, &done, e);
+	if (r != 0 || done)
 		return r;
 	r = est_talk_cacerts(&m->talk, &m->cas, e);
 	if (r == 0 && own && (r = choose_key(&type, m, e)) == 0)

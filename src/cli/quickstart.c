@@ -88,13 +88,14 @@ prepare(struct run *x, const struct cli *c, struct err *e)
 static int
 start(struct run *x, struct err *e)
 {
-	char config[PLACE_PATH_MAX + 16];
+	char config[PLACE_PATH_MAX + 16], log[PLACE_PATH_MAX + 16];
 	uint64_t deadline = clock_monotonic_ms() + DAEMON_WAIT_MS;
 	struct err why = { .msg = "it has no socket" };
 	int r;
 
 	(void)snprintf(config, sizeof(config), "%s/estuaryd.toml", x->dir);
-	r = daemon_start(&x->daemon, config, e);
+	(void)snprintf(log, sizeof(log), "%s/estuaryd.log", x->dir);
+	r = daemon_start(&x->daemon, config, log, e);
 	while (r == 0) {
 		AUTO_JSON status = NULL;
 		int asked = E_UNAVAIL;
@@ -109,7 +110,7 @@ start(struct run *x, struct err *e)
 	}
 	/* Our words about the process, the server's about why it is not ready. */
 	(void)snprintf(x->setup.hint, sizeof(x->setup.hint), "%s", x->daemon.ended ?
-	    "its own words stand above; `--device-port 0` and the like choose free ports" : why.msg);
+	    "its own words stand in estuaryd.log beside its configuration; `--device-port 0` and the like choose free ports" : why.msg);
 	return r;
 }
 
@@ -178,9 +179,10 @@ summary(const struct cli *c, const struct run *x)
 		return;
 	}
 	fprintf(c->out, "\nEstuary serves.\n"
-	    "  devices    %s\n  operator   %s\n  public     %s\n  root       %s\n             %s\n  all of it  %s/quickstart.json\n",
+	    "  devices    %s\n  operator   %s\n  public     %s\n  root       %s\n             %s\n  all of it  %s/quickstart.json\n"
+	    "  log        %s/estuaryd.log\n",
 	    json_str(doc, "est_url", ""), json_str(doc, "operator_url", ""), json_str(doc, "public_url", ""),
-	    json_str(doc, "root_file", ""), json_str(doc, "root_pin", ""), x->dir);
+	    json_str(doc, "root_file", ""), json_str(doc, "root_pin", ""), x->dir, x->dir);
 	if (strcmp(json_str(doc, "code_state", ""), "live") == 0)
 		fprintf(c->out, "\nA first device (the code is good for one):\n\n"
 		    "  estuary est enroll --url %s --label idevid --code %s --pin %s "

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A running server, an EST client that is not ours, and the operator's socket: what the end-to-end tests stand on."""
 import base64
+import datetime
 import http.client
 import itertools
 import json
@@ -19,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("ESTUARY_BUILD", ROOT / "build")).resolve()
@@ -97,6 +98,25 @@ def b64(der, wrap=64, eol=b"\r\n"):
     return b"".join(text[i:i + wrap] + eol for i in range(0, len(text), wrap))
 
 
+def der_items(der):
+    """The values that stand one after another in `der`, as (tag, contents, whole); definite lengths alone."""
+    out = []
+    while der:
+        n, at = der[1], 2
+        if n & 0x80:
+            at += n & 0x7f
+            n = int.from_bytes(der[2:at], "big")
+        assert len(der) >= at + n, "cut off"
+        out.append((der[0], der[at:at + n], der[:at + n]))
+        der = der[at + n:]
+    return out
+
+
+def der_of(body):
+    """A base64 body as RFC 8951 3.1 reads it."""
+    return base64.b64decode(re.sub(rb"[ \t\r\n]", b"", body), validate=True)
+
+
 class Pair:
     """A certificate with its key, as PEM files."""
 
@@ -116,6 +136,46 @@ class Pair:
     @property
     def cn(self):
         return self.cert.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+
+
+def mint(issuer, subject, key, ca=False, begin=-300, end=86400, ekus=(ExtendedKeyUsageOID.CLIENT_AUTH,), sans=None, extensions=()):
+    """A certificate by any CA whose key we hold: issuer is (certificate, key), or None for self-signed; times in seconds from now."""
+    now = datetime.datetime.utcnow().replace(microsecond=0)
+    subject = subject if isinstance(subject, x509.Name) else name(subject)
+    issuer_key = issuer[1] if issuer else key
+    b = (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer[0].subject if issuer else subject)
+         .public_key(key.public_key()).serial_number(x509.random_serial_number())
+         .not_valid_before(now + datetime.timedelta(seconds=begin)).not_valid_after(now + datetime.timedelta(seconds=end))
+         .add_extension(x509.BasicConstraints(ca, None), True)
+         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), False))
+    if ekus and not ca:
+        b = b.add_extension(x509.ExtendedKeyUsage(list(ekus)), False)
+    if sans:
+        b = b.add_extension(x509.SubjectAlternativeName(sans), False)
+    for ext, critical in extensions:
+        b = b.add_extension(ext, critical)
+    return b.sign(issuer_key, hashes.SHA256())
+
+
+class OutsideCa:
+    """A CA that is not the server's; trust() registers it."""
+
+    def __init__(self, cn=None):
+        self.key = new_key()
+        self.cert = mint(None, cn or fresh_name("outside-ca"), self.key, ca=True)
+
+    @property
+    def pem(self):
+        return self.cert.public_bytes(serialization.Encoding.PEM).decode()
+
+    def trust(self, server, **kw):
+        return server.op("trust.add", **{"name": fresh_name("anchor"), "pem": self.pem, **kw})
+
+    def pair(self, server, subject=None, key=None, **kw):
+        """A certificate of this CA with its key; keywords as mint()."""
+        key = key or new_key()
+        return Pair(mint((self.cert, self.key), subject or fresh_name(), key, **kw), key, os.path.dirname(server.dir))
 
 
 class Answer:
@@ -150,17 +210,22 @@ class Answer:
         return f"<{self.status} {self.text[:200]!r}>"
 
 
+def _client_context(trust, pair=None, tls=None):
+    ctx = ssl.create_default_context(cafile=trust)
+    if tls == "1.2":
+        ctx.maximum_version = ssl.TLSVersion.TLSv1_2
+    elif tls == "1.3":
+        ctx.minimum_version = ssl.TLSVersion.TLSv1_3
+    if pair is not None:
+        ctx.load_cert_chain(pair.cert_file, pair.key_file)
+    return ctx
+
+
 class Client:
     """A kept-alive TLS connection to the device listener, by Python's own TLS and HTTP."""
 
     def __init__(self, server, pair=None, tls=None, source=None, trust=None, timeout=PATIENCE):
-        ctx = ssl.create_default_context(cafile=trust or server.root_file)
-        if tls == "1.2":
-            ctx.maximum_version = ssl.TLSVersion.TLSv1_2
-        elif tls == "1.3":
-            ctx.minimum_version = ssl.TLSVersion.TLSv1_3
-        if pair is not None:
-            ctx.load_cert_chain(pair.cert_file, pair.key_file)
+        ctx = _client_context(trust or server.root_file, pair, tls)
         self.http = http.client.HTTPSConnection("localhost", server.device_port, context=ctx, timeout=timeout,
                                                 source_address=(source, 0) if source else None)
         self.http.host = "127.0.0.1"
@@ -178,12 +243,84 @@ class Client:
         return base64.b64encode(self.http.sock.get_channel_binding("tls-unique")).decode()
 
     def request(self, method, path, body=None, headers=None):
-        self.http.request(method, path, body, {"Host": "localhost", **(headers or {})})
+        """headers: a dict, or pairs where a field is sent twice."""
+        pairs = list(headers.items() if isinstance(headers, dict) else headers or [])
+        if isinstance(body, bytes) or body is None:
+            self.http.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            if not any(k.lower() == "host" for k, _ in pairs):
+                self.http.putheader("Host", "localhost")
+            if body is not None and not any(k.lower() == "content-length" for k, _ in pairs):
+                self.http.putheader("Content-Length", str(len(body)))
+            for k, v in pairs:
+                self.http.putheader(k, v)
+            self.http.endheaders(body)
+        else:
+            self.http.request(method, path, body, {"Host": "localhost", **dict(pairs)})
         r = self.http.getresponse()
         return Answer(r.status, r.headers, r.read(), r.version)
 
     def close(self):
         self.http.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Raw:
+    """A TLS connection on which a test writes whatever octets it likes; answers are read strictly."""
+
+    def __init__(self, server, pair=None, tls=None, source=None, port=None, plain=False):
+        self.sock = socket.create_connection(("127.0.0.1", port or server.device_port), PATIENCE, (source, 0) if source else None)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.left = b""
+        if not plain:
+            self.sock = _client_context(server.root_file, pair, tls).wrap_socket(self.sock, server_hostname="localhost")
+
+    def send(self, octets):
+        self.sock.sendall(octets)
+        return self
+
+    def more(self):
+        """One more read: what one TLS record holds; b"" at the end."""
+        try:
+            got = self.sock.recv(65536)
+        except (ConnectionResetError, ssl.SSLError):
+            got = b""
+        self.left += got
+        return got
+
+    def answer(self, head=False):
+        """The next answer (head: to a HEAD), its octets in .raw; None when the connection ends before one begins."""
+        while b"\r\n\r\n" not in self.left:
+            if not self.more():
+                assert self.left == b"", f"cut off: {self.left[:200]!r}"
+                return None
+        top, self.left = self.left.split(b"\r\n\r\n", 1)
+        line, *fields = top.decode("ascii").split("\r\n")
+        version, status = re.fullmatch(r"HTTP/1\.([01]) (\d{3}) [ -~]*", line).groups()
+        headers = http.client.HTTPMessage()
+        for f in fields:
+            headers.add_header(*re.fullmatch(r"([A-Za-z0-9-]+): ([ -~]*)", f).groups())
+        bodiless = head or int(status) < 200 or int(status) in (204, 304)
+        n = 0 if bodiless else int(headers["Content-Length"])
+        while len(self.left) < n:
+            assert self.more(), "the body was cut off"
+        body, self.left = self.left[:n], self.left[n:]
+        a = Answer(int(status), headers, body, 10 + int(version))
+        a.raw = top
+        return a
+
+    def ended(self):
+        """Has the server closed, and sent nothing more before?"""
+        while self.more():
+            pass
+        return self.left == b""
+
+    def close(self):
+        self.sock.close()
 
     def __enter__(self):
         return self
@@ -224,8 +361,10 @@ class Server:
         return os.path.exists(self.info.get("ready_file", ""))
 
     def log_text(self):
-        with open(self.log_file.name, encoding="utf-8", errors="replace") as f:
-            return f.read()
+        """What quickstart said, and then what the server said."""
+        said = pathlib.Path(self.log_file.name).read_text(errors="replace")
+        log = pathlib.Path(self.dir, "estuaryd.log")
+        return said + (log.read_text(errors="replace") if log.exists() else "")
 
     @property
     def est_url(self):

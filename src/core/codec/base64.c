@@ -66,7 +66,7 @@ finish(struct buf *out, const struct group *g, struct err *e)
 		return 0;
 	if (g->n + g->pads != 4)
 		return err_set(e, E_FORMAT, "base64: the last group has no padding or is cut");
-	/* RFC 4648 3.5: a decoder may refuse pad bits that are not zero; two texts for one value help nobody honest. */
+	/* RFC 4648 3.5 lets us refuse other bits: two texts for one value help nobody honest. */
 	if ((g->bits & ((1u << left) - 1)) != 0)
 		return err_set(e, E_FORMAT, "base64: bits after the last octet are not zero");
 	if (g->n == 3)
@@ -108,7 +108,9 @@ base64_encode(struct buf *out, struct bytes b, size_t wrap)
 		if (in.n > 2)
 			bits |= in.p[2];
 		for (unsigned j = 0; j < 4; j++) {
-			buf_put_u8(out, j > in.n ? '=' : (uint8_t)alphabet[bits >> (18 - 6 * j) & 63]);
+			char c = alphabet[bits >> (18 - 6 * j) & 63];
+
+			buf_put_u8(out, j > in.n ? '=' : (uint8_t)c);
 			if (wrap != 0 && ++column == wrap) {
 				buf_put_str(out, "\r\n");
 				column = 0;

@@ -40,7 +40,7 @@ same_word(struct bytes t, const char *word)
 	return t.n == strlen(word) && strncasecmp((const char *)t.p, word, t.n) == 0;
 }
 
-/* RFC 9110 5.6.4: the contents of a quoted-string, whose first quote has been read, without the backslashes. */
+/* RFC 9110 5.6.4: the contents of a quoted-string without the backslashes; its first quote was read. */
 static bool
 quoted(const char **p, struct buf *out)
 {

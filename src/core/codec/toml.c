@@ -47,7 +47,7 @@ static int read_assignment(struct parser *p, struct toml *table);
 
 /* --- the tree --- */
 
-/* A new last child of parent (NULL: a root), placed where `at` stands; key is copied, NULL in arrays. */
+/* A new last child of parent, placed where `at` stands; key is copied, NULL in arrays. */
 static int
 add(struct toml **out, struct toml *parent, const char *key, enum toml_kind kind,
     const struct toml_scan *at)
@@ -270,7 +270,8 @@ read_array(struct parser *p, struct toml *v)
 			return 0;
 		if (*p->s.p == ',')
 			return toml_scan_expected(&p->s, "a value or ]");
-		if ((r = add(&item, v, NULL, TOML_TABLE, &p->s)) != 0 || (r = read_value(p, item)) != 0)
+		if ((r = add(&item, v, NULL, TOML_TABLE, &p->s)) != 0 ||
+		    (r = read_value(p, item)) != 0)
 			return r;
 		toml_scan_blank_lines(&p->s);
 		if (!toml_scan_take(&p->s, ",") && *p->s.p != ']')
@@ -339,7 +340,7 @@ toml_parse(struct toml **out, const char *file, struct bytes text, struct err *e
 	root->file = root->file_owned = mem_strdup(file);
 	root->line = root->column = 1;
 	root->made = BY_HEADER;
-	p.s = (struct toml_scan){ .file = file, .p = buf_str(&clean), .line = 1, .column = 1, .e = e };
+	p.s = (struct toml_scan){ file, buf_str(&clean), 1, 1, e };
 	for (toml_scan_blank_lines(&p.s); *p.s.p != 0; toml_scan_blank_lines(&p.s)) {
 		r = *p.s.p == '[' ? read_header(&p) : read_assignment(&p, p.table);
 		if (r != 0 || (r = toml_scan_line_end(&p.s)) != 0)

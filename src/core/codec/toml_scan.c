@@ -98,12 +98,13 @@ int
 toml_scan_expected(const struct toml_scan *s, const char *what)
 {
 	AUTO_BUF c = { 0 };
+	const uint8_t *p = (const uint8_t *)s->p;
 
 	if (*s->p == 0)
 		return toml_scan_fail(s, E_FORMAT, "found the end of the file, expected %s", what);
 	if (*s->p == '\n')
 		return toml_scan_fail(s, E_FORMAT, "found the end of the line, expected %s", what);
-	text_escape(&c, (struct bytes){ (const uint8_t *)s->p, utf8_len((const uint8_t *)s->p, strnlen(s->p, 4)) });
+	text_escape(&c, (struct bytes){ p, utf8_len(p, strnlen(s->p, 4)) });
 	return toml_scan_fail(s, E_FORMAT, "found '%s', expected %s", buf_str(&c), what);
 }
 
@@ -227,7 +228,7 @@ unicode_escape(struct toml_scan *s, struct buf *out, size_t n)
 	return 0;
 }
 
-/* The escape at *s->p; a backslash at the end of a line of a multi-line string eats blanks and line ends. */
+/* The escape at *s->p; at the end of a line of a multi-line string it eats blanks and line ends. */
 static int
 escape(struct toml_scan *s, struct buf *out, bool multi)
 {
@@ -269,7 +270,7 @@ close_multi(struct toml_scan *s, struct buf *out, const char *fence)
 	return true;
 }
 
-/* Into a multi-line string or over what cannot stand in a short one; a lone quote or a line end is content. */
+/* What ends a run of plain octets: an escape, the end too soon, or content of a multi-line string. */
 static int
 string_octet(struct toml_scan *s, struct buf *out, const struct toml_scan *start, bool multi)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* codec/toml_scan.h - the characters of a TOML document: position, blanks, keys, strings (for toml.c alone) */
+/* codec/toml_scan.h - the characters of a TOML document: blanks, keys, strings (for toml.c alone) */
 #ifndef CORE_CODEC_TOML_SCAN_H
 #define CORE_CODEC_TOML_SCAN_H
 
@@ -29,7 +29,7 @@ void toml_scan_skip(struct toml_scan *s, size_t n);                /* n octets, 
 bool toml_scan_take(struct toml_scan *s, const char *text);        /* skip it when it stands there */
 void toml_scan_blanks(struct toml_scan *s);                        /* spaces and tabs */
 void toml_scan_blank_lines(struct toml_scan *s);                   /* and comments and line ends */
-int toml_scan_line_end(struct toml_scan *s) MUST_CHECK;            /* blanks, a comment, the end of the line or file */
+int toml_scan_line_end(struct toml_scan *s) MUST_CHECK; /* blanks, a comment, the end of line or file */
 
 /* One bare or quoted key (no dots), appended to out. */
 int toml_scan_key(struct toml_scan *s, struct buf *out) MUST_CHECK;

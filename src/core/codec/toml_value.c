@@ -11,8 +11,11 @@
 #define WORD   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-_.:"
 #define WORD_MAX ((size_t)256)
 
-/* Each reader: NULL when the word is good, or what is wrong with it. */
-typedef const char *(*reader)(struct toml_value *out, const char *word);
+/* A kind of word: read() gives NULL when it is good, or what is wrong with it. */
+struct reader {
+	const char *what;
+	const char *(*read)(struct toml_value *out, const char *word);
+};
 
 /* Exactly n decimal digits at *p, at most max; steps over them, or returns -1. */
 static int
@@ -86,7 +89,8 @@ read_datetime(struct toml_value *out, const char *word)
 	if (word[2] == ':')
 		good = time_part(&p);
 	else
-		good = date_part(&p) && (*p == 0 || (step(&p, "Tt ") && time_part(&p) && offset_part(&p)));
+		good = date_part(&p) &&
+		    (*p == 0 || (step(&p, "Tt ") && time_part(&p) && offset_part(&p)));
 	return good && *p == 0 ? NULL : "no such date or time";
 }
 
@@ -187,7 +191,8 @@ read_float(struct toml_value *out, const char *word)
 
 	out->kind = TOML_FLOAT;
 	if (strcmp(p, "inf") == 0 || strcmp(p, "nan") == 0) {
-		out->number = copysign(*p == 'i' ? (double)INFINITY : (double)NAN, *word == '-' ? -1 : 1);
+		out->number = *p == 'i' ? (double)INFINITY : (double)NAN;
+		out->number = copysign(out->number, *word == '-' ? -1 : 1);
 		return NULL;
 	}
 	if ((why = check_float(word)) != NULL)
@@ -209,22 +214,26 @@ read_boolean(struct toml_value *out, const char *word)
 }
 
 /* What a word means to be, by its first characters. */
-static reader
+static const struct reader *
 reader_of(const char *word)
 {
+	static const struct reader integer = { "an integer", read_integer };
+	static const struct reader number = { "a float", read_float };
+	static const struct reader boolean = { "a boolean", read_boolean };
+	static const struct reader datetime = { "a date or time", read_datetime };
 	const char *p = word + (*word == '+' || *word == '-');
 
 	if (strcmp(word, "true") == 0 || strcmp(word, "false") == 0)
-		return read_boolean;
+		return &boolean;
 	if (strcmp(p, "inf") == 0 || strcmp(p, "nan") == 0)
-		return read_float;
+		return &number;
 	if (*p < '0' || *p > '9')
 		return NULL;
 	if (p == word && (strspn(p, DIGITS) >= 4 ? p[4] == '-' : p[1] != 0 && p[2] == ':'))
-		return read_datetime;
+		return &datetime;
 	if (p[0] == '0' && p[1] != 0 && strchr("xob", p[1]) != NULL)
-		return read_integer;
-	return p[strcspn(p, ".eE")] != 0 ? read_float : read_integer;
+		return &integer;
+	return p[strcspn(p, ".eE")] != 0 ? &number : &integer;
 }
 
 /* Octets of the word; a date and a time may have one blank between them. */
@@ -241,12 +250,9 @@ word_len(const char *p)
 int
 toml_value_read(struct toml_value *out, struct buf *text, struct toml_scan *s)
 {
-	static const char *const names[] = {
-		[TOML_INTEGER] = "an integer", [TOML_FLOAT] = "a float", [TOML_DATETIME] = "a date or time",
-	};
 	size_t n = word_len(s->p);
+	const struct reader *reader;
 	const char *word, *why;
-	reader read;
 
 	if (n == 0)
 		return toml_scan_expected(s, "a value");
@@ -254,13 +260,12 @@ toml_value_read(struct toml_value *out, struct buf *text, struct toml_scan *s)
 		return toml_scan_fail(s, E_FORMAT, "found a word of %zu characters, expected a value", n);
 	buf_put(text, s->p, n);
 	word = buf_str(text);
-	read = reader_of(word);
-	if (read == NULL)
-		return toml_scan_fail(s, E_FORMAT, "found %.40s, expected a value (text stands in quotes)", word);
-	if ((why = read(out, word)) != NULL)
-		return toml_scan_fail(s, E_FORMAT, "found %.40s, expected %s: %s", word,
-		    read == read_integer ? names[TOML_INTEGER] : read == read_float ? names[TOML_FLOAT] :
-		    names[TOML_DATETIME], why);
+	reader = reader_of(word);
+	if (reader == NULL)
+		return toml_scan_fail(s, E_FORMAT, "found %.40s, expected a value (text stands in quotes)",
+		    word);
+	if ((why = reader->read(out, word)) != NULL)
+		return toml_scan_fail(s, E_FORMAT, "found %.40s, expected %s: %s", word, reader->what, why);
 	toml_scan_skip(s, n);
 	return 0;
 }

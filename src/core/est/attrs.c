@@ -205,12 +205,16 @@ rsa_key(struct bytes values)
 	struct der d = der_open(values);
 	uint64_t bits = der_small_integer(&d);
 
-	if (d.bad)
+	switch (d.bad ? 0 : bits) {
+	case 2048:
+		return KEY_RSA_2048;
+	case 3072:
+		return KEY_RSA_3072;
+	case 4096:
+		return KEY_RSA_4096;
+	default:
 		return KEY_NONE;
-	return bits == 2048 ? KEY_RSA_2048
-	    : bits == 3072  ? KEY_RSA_3072
-	    : bits == 4096  ? KEY_RSA_4096
-			    : KEY_NONE;
+	}
 }
 
 int

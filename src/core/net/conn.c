@@ -48,6 +48,16 @@ close_inner(struct conn *c)
 	c->pool->kicked = true; /* the other end is to see it */
 }
 
+void
+conn_free_peer(struct conn *c)
+{
+	if (c->peer == NULL)
+		return;
+	tls_peer_clear(c->peer);
+	mem_free(c->peer);
+	c->peer = NULL;
+}
+
 /* Tell the owner that its request is over; true when the owner still holds on to us. */
 static bool
 finish_request(struct conn *c)
@@ -58,17 +68,8 @@ finish_request(struct conn *c)
 	if (c->pool->hooks->finished(c->pool->ctx, c->request))
 		return true;
 	c->request = NULL;
+	conn_free_peer(c); /* large, and quickly made again: what is idle does not keep it */
 	return false;
-}
-
-void
-conn_free_peer(struct conn *c)
-{
-	if (c->peer == NULL)
-		return;
-	tls_peer_clear(c->peer);
-	mem_free(c->peer);
-	c->peer = NULL;
 }
 
 void
@@ -284,7 +285,7 @@ read_some(struct conn *c, size_t room)
 static bool
 is_between(const struct conn *c)
 {
-	return c->phase == PHASE_WARM || c->phase == PHASE_IDLE || c->phase == PHASE_HEAD;
+	return c->phase == PHASE_IDLE || c->phase == PHASE_HEAD;
 }
 
 static void
@@ -331,7 +332,7 @@ step_handshake(struct conn *c)
 	enum transport_result r = transport_handshake(&c->t, &e);
 
 	if (r == TRANSPORT_DONE) {
-		conn_enter(c, PHASE_WARM);
+		conn_enter(c, PHASE_IDLE);
 		watch(c, LOOP_READ);
 		if (transport_pending(&c->t))
 			step_head(c);
@@ -351,7 +352,6 @@ step(struct conn *c)
 	case PHASE_HANDSHAKE:
 		step_handshake(c);
 		break;
-	case PHASE_WARM:
 	case PHASE_IDLE:
 	case PHASE_HEAD:
 		step_head(c);
@@ -404,7 +404,7 @@ next_request(struct conn *c)
 	c->id[0] = 0;
 	buf_free(&c->out);
 	drop_in(c, used);
-	conn_enter(c, PHASE_WARM);
+	conn_enter(c, PHASE_IDLE);
 	watch(c, LOOP_READ);
 	if (c->in.n != 0)
 		look(c);

@@ -12,8 +12,7 @@
 /* Each phase has one length, so its queue is in the order of the deadlines. */
 enum phase {
 	PHASE_HANDSHAKE,
-	PHASE_WARM,   /* idle for less than NET_WARM_MS: the peer stays parsed */
-	PHASE_IDLE,
+	PHASE_IDLE,   /* before and between requests */
 	PHASE_HEAD,
 	PHASE_BODY,
 	PHASE_ANSWER,
@@ -49,7 +48,7 @@ struct conn {
 	struct loop_io *io;
 	unsigned watched;
 	struct census_entry *census;
-	struct tls_peer *peer;
+	struct tls_peer *peer;  /* made when asked for, kept until the request is over */
 	uid_t uid;
 	int tag;
 	bool finished_out;      /* transport_finish() was called */

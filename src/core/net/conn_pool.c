@@ -17,10 +17,6 @@ expire(struct conn *c)
 		c->pool->hooks->refused(c->pool->ctx, c->address, "time.handshake", "the handshake took too long", "");
 		conn_close(c);
 		break;
-	case PHASE_WARM:
-		conn_free_peer(c);
-		conn_enter(c, PHASE_IDLE);
-		break;
 	case PHASE_IDLE:
 		transport_finish(&c->t);
 		conn_close(c);
@@ -67,9 +63,8 @@ static void
 set_lengths(struct conn_pool *p)
 {
 	const struct http_limits *l = &p->lim;
-	uint64_t warm = l->idle_ms < NET_WARM_MS ? l->idle_ms : NET_WARM_MS;
 	const uint64_t length[PHASE_COUNT] = {
-		[PHASE_HANDSHAKE] = l->handshake_ms, [PHASE_WARM] = warm, [PHASE_IDLE] = l->idle_ms - warm,
+		[PHASE_HANDSHAKE] = l->handshake_ms, [PHASE_IDLE] = l->idle_ms,
 		[PHASE_HEAD] = l->head_ms, [PHASE_BODY] = l->body_ms, [PHASE_ANSWER] = l->answer_ms,
 		[PHASE_LINGER] = NET_LINGER_MS, [PHASE_GONE] = UINT64_MAX, [PHASE_DEAD] = UINT64_MAX,
 	};
@@ -77,7 +72,7 @@ set_lengths(struct conn_pool *p)
 	memcpy(p->length_ms, length, sizeof(length));
 	p->tick_ms = NET_TICK_MS;
 	for (int i = 0; i < PHASE_GONE; i++) {
-		if (i != PHASE_IDLE && length[i] / 4 < p->tick_ms)
+		if (length[i] / 4 < p->tick_ms)
 			p->tick_ms = length[i] / 4 + 1;
 	}
 }
@@ -154,8 +149,6 @@ make_room(struct conn_pool *p)
 	if (p->count < p->lim.connections)
 		return true;
 	if (c == NULL)
-		c = TAILQ_FIRST(&p->queue[PHASE_WARM]);
-	if (c == NULL)
 		return false;
 	transport_finish(&c->t);
 	conn_close(c);
@@ -169,7 +162,7 @@ adopt(struct conn_pool *p, struct conn *c, struct tls_server *tls)
 	c->pool = p;
 	c->inner = -1;
 	c->in = BUF_MAX(p->lim.head_octets + p->lim.body_octets + 2 * (size_t)NET_RECORD);
-	c->phase = tls != NULL ? PHASE_HANDSHAKE : PHASE_WARM;
+	c->phase = tls != NULL ? PHASE_HANDSHAKE : PHASE_IDLE;
 	TAILQ_INSERT_TAIL(&p->queue[c->phase], c, link);
 	conn_enter(c, c->phase);
 	p->count++;

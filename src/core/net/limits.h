@@ -11,7 +11,6 @@
 #define NET_RECORD         16384u /* octets moved at a time: one TLS record */
 #define NET_ACCEPT_BURST   64     /* connections taken in one turn of the loop */
 #define NET_ACCEPT_PAUSE   100u   /* ms without accepting once descriptors have run out */
-#define NET_WARM_MS        2000u  /* for how long an idle connection keeps what it knows of its peer parsed */
 #define NET_TICK_MS        250u   /* how exact deadlines are */
 #define NET_LINGER_MS      2000u  /* for how long a closed connection's last octets are read and dropped */
 #define NET_LINGER_OCTETS  262144u

@@ -215,7 +215,8 @@ refuse_twin(struct csr *c, struct der *values, struct err *e)
 {
 	(void)c;
 	(void)values;
-	return err_set(e, E_FORMAT, "Microsoft's extension attribute: only extensionRequest is taken");
+	return err_set(e, E_FORMAT,
+	    "Microsoft's extension attribute: only extensionRequest is taken");
 }
 
 static const struct {
@@ -297,7 +298,7 @@ split(struct request *out, struct bytes der, struct err *e)
 
 	out->info = req.rest;
 	info = der_enter(&req, DER_SEQUENCE);
-	out->info = bytes_slice(out->info, 0, out->info.n - req.rest.n);
+	out->info.n -= req.rest.n;
 	version = der_small_integer(&info);
 	if (info.bad || version != 0)
 		return err_set(e, E_FORMAT, "no version 0 in it"); /* RFC 2986 4.1 */

@@ -112,7 +112,8 @@ hmac_sha256(uint8_t out[SHA256_LEN], struct bytes key, struct bytes data)
 	AUTO_OSSL(EVP_MAC_CTX) ctx = NULL;
 	char digest[] = "SHA2-256";
 	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end(),
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_end(),
 	};
 	size_t n = 0;
 

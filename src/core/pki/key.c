@@ -46,7 +46,8 @@ new_on_curve(enum key_type t)
 	static EVP_PKEY_CTX *cache;
 	static EVP_PKEY *curves[KEY_TYPE_COUNT];
 	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)(uintptr_t)group_name(t), 0),
+		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME,
+		    (char *)(uintptr_t)group_name(t), 0),
 		OSSL_PARAM_construct_end(),
 	};
 
@@ -141,8 +142,8 @@ key_check_sig_alg(enum key_type t, enum oid alg, struct err *e)
 		fits = t == KEY_ED25519;
 		break;
 	default:
-		return err_set(e, E_POLICY, "signature: algorithm %s: SHA-2 with ECDSA or RSA PKCS#1 v1.5, "
-		    "or Ed25519 needed", alg == OID_UNKNOWN ? "unknown" : oid_name(alg));
+		return err_set(e, E_POLICY, "signature: algorithm %s: SHA-2 with ECDSA or "
+		    "RSA PKCS#1 v1.5, or Ed25519 needed", alg == OID_UNKNOWN ? "unknown" : oid_name(alg));
 	}
 	if (fits)
 		return 0;
@@ -156,7 +157,8 @@ new_verifier(EVP_PKEY *pub, const char *rsa_digest)
 {
 	AUTO_OSSL(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pub, NULL);
 	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_SIGNATURE_PARAM_DIGEST, (char *)(uintptr_t)rsa_digest, 0),
+		OSSL_PARAM_construct_utf8_string(OSSL_SIGNATURE_PARAM_DIGEST,
+		    (char *)(uintptr_t)rsa_digest, 0),
 		OSSL_PARAM_construct_end(),
 	};
 
@@ -201,6 +203,7 @@ key_verify(EVP_PKEY *pub, enum key_type t, enum oid alg, struct bytes data, stru
 		return r;
 	if (sig.n == 0 || sig.n > KEY_SIG_MAX)
 		return err_set(e, E_AUTH, "signature: %zu octets", sig.n);
-	r = t == KEY_ED25519 ? verify_ed25519(pub, data, sig) : verify_digest(pub, t, alg, data, sig);
+	r = t == KEY_ED25519 ? verify_ed25519(pub, data, sig) :
+	    verify_digest(pub, t, alg, data, sig);
 	return r == 1 ? 0 : err_ossl(e, E_AUTH, "signature: does not verify");
 }

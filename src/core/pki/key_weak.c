@@ -9,7 +9,8 @@
 AUTO_DEFINE_OSSL(BIGNUM, BN_free)
 AUTO_DEFINE_OSSL(BN_CTX, BN_CTX_free)
 
-#define ROCA_MAX     701 /* the 126th prime: the weak 2048-bit generator used all up to it, longer keys more */
+/* The 126th prime: the weak generator used all up to it for 2048 bits, and more for longer keys. */
+#define ROCA_MAX     701
 #define FERMAT_STEPS 100
 
 /* The odd primes below 1024. */

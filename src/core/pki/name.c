@@ -78,7 +78,8 @@ add(struct name *n, enum oid type, uint8_t tag, struct bytes v, struct err *e)
 	if (!r->many && name_get(n, type) != NULL)
 		return err_set(e, E_FORMAT, "name: %s twice", what);
 	if (tag != DER_UTF8 && tag != DER_PRINTABLE && (tag != DER_IA5 || r->tag != DER_IA5))
-		return err_set(e, E_FORMAT, "name: %s in string type 0x%02x: UTF8String expected", what, tag);
+		return err_set(e, E_FORMAT,
+		    "name: %s in string type 0x%02x: UTF8String expected", what, tag);
 	if (is_blank(v))
 		return err_set(e, E_FORMAT, "name: %s is empty", what);
 	if (v.n >= NAME_VALUE_MAX || count_characters(v) > r->max)
@@ -182,7 +183,7 @@ name_text(const struct name *n, char out[NAME_TEXT_MAX])
 	return out;
 }
 
-/* One character of a value, backslash forms resolved: itself, or two hex digits.  False at a wrong one. */
+/* One character, backslash forms resolved: itself, or two hex digits.  False at a wrong one. */
 static bool
 take_escaped(const char **s, uint8_t *c)
 {
@@ -220,7 +221,8 @@ take_ava(struct name *n, const char **s, char separator, struct err *e)
 	*s += strspn(*s, " ");
 	while (**s != 0 && **s != separator) {
 		if (**s == '+' && separator == ',')
-			return err_set(e, E_FORMAT, "name: multi-valued RDN ('+' in a value is written '\\+')");
+			return err_set(e, E_FORMAT,
+			    "name: multi-valued RDN ('+' in a value is written '\\+')");
 		if (len == sizeof(value))
 			return err_set(e, E_FORMAT, "name: %s is too long", type);
 		if (!take_escaped(s, &value[len++]))
@@ -266,7 +268,7 @@ name_add(struct name *n, enum oid type, const char *value, struct err *e)
 	return add(n, type, DER_UTF8, bytes_of(value), e);
 }
 
-/* The next character of a value as it is compared: blanks at the ends gone, runs of them one, ASCII folded. */
+/* The next character as compared: blanks at the ends gone, runs of them one, ASCII folded. */
 static char
 next_folded(const char **s, bool first)
 {

@@ -143,7 +143,8 @@ check_email(struct bytes v)
 	for (size_t i = 0; i < n; i++) {
 		if (v.p[i] == '.' && (i == 0 || i + 1 == n || v.p[i - 1] == '.'))
 			return why;
-		if (!is_alnum(v.p[i]) && (v.p[i] == 0 || strchr(".!#$%&'*+-/=?^_`{|}~", v.p[i]) == NULL))
+		if (!is_alnum(v.p[i]) &&
+		    (v.p[i] == 0 || strchr(".!#$%&'*+-/=?^_`{|}~", v.p[i]) == NULL))
 			return why;
 	}
 	return NULL;
@@ -210,7 +211,8 @@ parse_one(struct sans *s, struct der *names, struct err *e)
 	for (int k = 0; k < SAN_KIND_COUNT; k++)
 		if (kinds[k].tag == tag)
 			return add(s, (enum san_kind)k, v, e);
-	return err_set(e, E_FORMAT, "alternative name: of a kind that we do not take ([%d])", tag & 0x1f);
+	return err_set(e, E_FORMAT, "alternative name: of a kind that we do not take ([%d])",
+	    tag & 0x1f);
 }
 
 int
@@ -275,7 +277,8 @@ put_value(struct buf *b, const struct san *s)
 	char address[INET6_ADDRSTRLEN];
 
 	if (s->kind == SAN_IP)
-		buf_put_str(b, inet_ntop(s->n == 4 ? AF_INET : AF_INET6, s->value, address, sizeof(address)));
+		buf_put_str(b, inet_ntop(s->n == 4 ? AF_INET : AF_INET6, s->value, address,
+		    sizeof(address)));
 	else if (s->kind == SAN_OTHER)
 		put_hardware_module(b, v);
 	else
@@ -338,7 +341,8 @@ san_equal(const struct san *a, const struct san *b)
 	else if (a->kind == SAN_EMAIL && (at = memchr(a->value, '@', a->n)) != NULL)
 		exact = (size_t)(at - a->value);
 	return memcmp(a->value, b->value, exact) == 0 &&
-	    strncasecmp((const char *)a->value + exact, (const char *)b->value + exact, a->n - exact) == 0;
+	    strncasecmp((const char *)a->value + exact, (const char *)b->value + exact,
+	    a->n - exact) == 0;
 }
 
 static bool

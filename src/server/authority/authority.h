@@ -56,7 +56,7 @@ struct authority {
 	struct fleet *fleet;
 	struct pipe *signer;
 	struct sign_call *calls;
-	struct peer peers[AUTHORITY_FRONTS + 2];
+	struct peer peers[2 * AUTHORITY_FRONTS + 4]; /* twice as many while fronts are replaced */
 	uint64_t next_serial, next_call;
 	struct work *first, **last;
 	size_t n_waiting;

@@ -84,8 +84,7 @@ write_ready_file(struct supervisor *s, struct err *e)
 
 	buf_printf(&text, "device_port=%u\noperator_port=%u\npublic_port=%u\npid=%d\nfronts=%u\n",
 	    (unsigned)s->listeners.device_port, (unsigned)s->listeners.operator_port,
-	    (unsigned)s->listeners.public_port, (int)getpid(),
-	    s->tls ? (unsigned)s->settled.fronts : 0);
+	    (unsigned)s->listeners.public_port, (int)getpid(), (unsigned)s->settled.fronts);
 	return file_write(s->settled.ready_file, bytes_of_buf(&text), 0644, e);
 }
 
@@ -127,13 +126,13 @@ announce(struct supervisor *s)
 {
 	struct err e;
 
-	if (write_ready_file(s, &e) != 0) {
+	if (s->tls && write_ready_file(s, &e) != 0) { /* without TLS no device is served: not ready in its sense */
 		log_event(L_ERROR, "server.ready-file", "why=\"%s\"", e.msg);
 		return;
 	}
 	s->announced = true;
 	s->reloading = false;
-	log_event(L_NOTE, "server.ready", "device_port=%u operator_port=%u public_port=%u fronts=%u",
+	log_event(L_NOTE, s->tls ? "server.ready" : "server.waits-for-tls", "device_port=%u operator_port=%u public_port=%u fronts=%u",
 	    (unsigned)s->listeners.device_port, (unsigned)s->listeners.operator_port,
 	    (unsigned)s->listeners.public_port, s->tls ? (unsigned)s->settled.fronts : 0);
 	peer_notify(s->tls ? "READY=1\nSTATUS=serving" :

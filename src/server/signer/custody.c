@@ -45,7 +45,8 @@ read_pem(struct custody_key *k, const struct custody *c, struct err *e)
 	if (lstat(file, &st) != 0)
 		return err_errno(e, E_IO, "%s", file);
 	if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0)
-		return err_set(e, E_POLICY, "%s: must be a file of mode 0600: others may have read it", file);
+		return err_set(e, E_POLICY, "%s: must be a file of mode 0600: others may have read it",
+		    file);
 	if ((r = file_read(&pem, file, PEM_MAX, e)) != 0)
 		return r;
 	r = key_from_pem(&k->key, bytes_of_buf(&pem), e);
@@ -65,7 +66,8 @@ read_limits(struct custody_key *k, const struct custody *c, struct err *e)
 	    (r = limits_parse(&k->limits, file, bytes_of_buf(&text), e)) != 0)
 		return r;
 	sha256(digest, key_spki(k->key));
-	if (k->limits.type != key_get_type(k->key) || memcmp(digest, k->limits.spki_sha256, sizeof(digest)) != 0)
+	if (k->limits.type != key_get_type(k->key) ||
+	    memcmp(digest, k->limits.spki_sha256, sizeof(digest)) != 0)
 		return err_set(e, E_POLICY, "%s: belongs to another key", file);
 	return 0;
 }
@@ -85,7 +87,8 @@ read_crl_number(struct custody_key *k, const struct custody *c, struct err *e)
 	if (text.n == 0 || text.p[text.n - 1] != '\n')
 		return err_set(e, E_FORMAT, "%s: not a line with a number", file);
 	text.n--;
-	if (strlen(buf_str(&text)) != text.n || !text_parse_u64(&k->crl_number, buf_str(&text), INT64_MAX))
+	if (strlen(buf_str(&text)) != text.n ||
+	    !text_parse_u64(&k->crl_number, buf_str(&text), INT64_MAX))
 		return err_set(e, E_FORMAT, "%s: not a number", file);
 	return 0;
 }
@@ -193,7 +196,7 @@ custody_find(struct custody_key **out, const struct custody *c, const char *id, 
 
 /* --- making --- */
 
-/* Whatever is left of an id, a half-made key too, is for a person to look at: nothing here is ever written over. */
+/* What is left of an id, a half-made key too, is for a person to look at: nothing is written over. */
 static int
 check_free(const struct custody *c, const char *id, struct err *e)
 {
@@ -253,7 +256,8 @@ check_limits(const struct limits *l, struct err *e)
 }
 
 int
-custody_make(struct custody_key **out, struct custody *c, const struct proto_keygen *want, struct err *e)
+custody_make(struct custody_key **out, struct custody *c, const struct proto_keygen *want,
+    struct err *e)
 {
 	AUTO(key) key = NULL;
 	struct custody_key made = { 0 }, *k;

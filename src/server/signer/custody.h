@@ -24,7 +24,7 @@ struct custody_key {
 };
 
 struct custody;
-/* Read the directory and hold its lock until custody_free().  E_EXISTS: another process has it; E_IO; E_TOOBIG. */
+/* Read the directory and hold its lock until custody_free().  E_EXISTS: held by another; E_IO; E_TOOBIG. */
 int custody_open(struct custody **out, const char *dir, struct err *e) MUST_CHECK;
 void custody_free(struct custody *c);
 AUTO_DEFINE(custody, custody_free)
@@ -33,7 +33,8 @@ AUTO_DEFINE(custody, custody_free)
 size_t custody_count(const struct custody *c);
 const struct custody_key *custody_at(const struct custody *c, size_t i);
 /* A whole key.  E_NOTFOUND; E_UNAVAIL with the reason when it is broken. */
-int custody_find(struct custody_key **out, const struct custody *c, const char *id, struct err *e) MUST_CHECK;
+int custody_find(struct custody_key **out, const struct custody *c, const char *id,
+    struct err *e) MUST_CHECK;
 
 /*
  * Make a key and keep it: on return it is on disk.  E_EXISTS when there is any file of that

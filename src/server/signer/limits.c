@@ -30,7 +30,7 @@ struct powers {
 
 /* --- parts that certificates and CRLs share --- */
 
-/* RFC 5280 4.1.1.2: the algorithm inside is the one that signs; octet for octet, so also its parameters. */
+/* RFC 5280 4.1.1.2: the algorithm inside is the one that signs; octet for octet, with its parameters. */
 static int
 judge_algorithm(const struct limits *l, struct der *tbs, const char *what, struct err *e)
 {
@@ -60,7 +60,8 @@ judge_serial(struct bytes serial, const char *what, struct err *e)
 
 /* The next extension of a list; one that is not among `known`, or was seen, is refused. */
 static int
-read_extension(struct extension *x, struct der *list, const enum oid *known, uint32_t *seen, struct err *e)
+read_extension(struct extension *x, struct der *list, const enum oid *known, uint32_t *seen,
+    struct err *e)
 {
 	struct der d = der_enter(list, DER_SEQUENCE);
 	struct bytes id = der_take(&d, DER_OID);
@@ -100,7 +101,7 @@ judge_validity(const struct limits *l, struct der *tbs, int64_t now, struct err 
 	if (__builtin_sub_overflow(to, from, &life) || life > l->max_lifetime_s)
 		return err_set(e, E_POLICY, "certificate: lives %lld s, this key signs at most %lld s",
 		    (long long)life, (long long)l->max_lifetime_s);
-	/* Else a thief of the authority would sign today for all years to come, one cap after the other. */
+	/* Else a stolen authority would sign today for all years to come, one cap after another. */
 	if (__builtin_sub_overflow(to, now, &ahead) || ahead - LIMITS_SKEW_S > l->max_lifetime_s)
 		return err_set(e, E_POLICY, "certificate: ends later than one that begins now could");
 	return 0;
@@ -142,7 +143,8 @@ judge_eku(const struct extension *x, struct err *e)
 		enum oid use = oid_find(der_take(&d, DER_OID));
 
 		if (use == OID_ANY_EKU || use == OID_OCSP_SIGNING || use == OID_CMC_RA)
-			return err_set(e, E_POLICY, "certificate: extended key usage %s is never signed", oid_name(use));
+			return err_set(e, E_POLICY, "certificate: extended key usage %s is never signed",
+			    oid_name(use));
 	}
 	return der_end(&d, "certificate: extKeyUsage", e);
 }
@@ -150,7 +152,8 @@ judge_eku(const struct extension *x, struct err *e)
 static int
 read_extensions(struct powers *p, struct der *tbs, struct err *e)
 {
-	struct der outer = der_enter(tbs, DER_CONTEXT_CONS(3)), list = der_enter(&outer, DER_SEQUENCE);
+	struct der outer = der_enter(tbs, DER_CONTEXT_CONS(3));
+	struct der list = der_enter(&outer, DER_SEQUENCE);
 	uint32_t seen = 0;
 	int r = 0;
 
@@ -177,7 +180,8 @@ judge_powers(const struct limits *l, const struct powers *p, struct err *e)
 	if (!p->ca) {
 		/* RFC 5280 4.2.1.9: keyCertSign only with cA, pathLenConstraint only with both. */
 		if ((p->ku & KU_CA) != 0 || p->has_pathlen)
-			return err_set(e, E_POLICY, "certificate: signs certificates or CRLs, or has a path length, but is no CA");
+			return err_set(e, E_POLICY, "certificate: may sign certificates or CRLs, or has a "
+			    "path length, but is no CA");
 		return 0;
 	}
 	if (!l->may_sign_ca)
@@ -185,8 +189,9 @@ judge_powers(const struct limits *l, const struct powers *p, struct err *e)
 	if (!p->bc_critical) /* RFC 5280 4.2.1.9 */
 		return err_set(e, E_POLICY, "certificate: basicConstraints of a CA are not critical");
 	if (l->max_pathlen >= 0 && (!p->has_pathlen || p->pathlen > (uint64_t)l->max_pathlen))
-		return err_set(e, E_POLICY, "certificate: is a CA %s, this key signs at most path length %d",
-		    p->has_pathlen ? "with a longer path" : "without a path length", l->max_pathlen);
+		return err_set(e, E_POLICY, "certificate: is a CA %s, this key signs at most path "
+		    "length %d", p->has_pathlen ? "with a longer path" : "without a path length",
+		    l->max_pathlen);
 	return 0;
 }
 
@@ -216,7 +221,7 @@ limits_judge_cert(const struct limits *l, struct bytes tbs, int64_t now, struct 
 		return r;
 	(void)der_take(&d, DER_SEQUENCE); /* subject */
 	(void)der_take(&d, DER_SEQUENCE); /* its key */
-	/* The unique identifiers that X.509 would allow here are not read, so that they are refused (RFC 5280 4.1.2.8). */
+	/* RFC 5280 4.1.2.8: no unique identifiers; they are not read here, so that they are refused. */
 	if (der_more(&d) && (r = read_extensions(&p, &d, e)) != 0)
 		return r;
 	if ((r = der_end(&d, "certificate", e)) != 0)
@@ -242,7 +247,8 @@ judge_entries(struct der *tbs, struct err *e)
 		(void)der_time(&d);
 		if (der_more(&d))
 			(void)der_take(&d, DER_SEQUENCE);
-		if ((r = der_end(&d, "CRL entry", e)) != 0 || (r = der_check(tlv, "CRL entry", e)) != 0)
+		if ((r = der_end(&d, "CRL entry", e)) != 0 ||
+		    (r = der_check(tlv, "CRL entry", e)) != 0)
 			return r;
 	}
 	return der_end(&list, "CRL: revokedCertificates", e);
@@ -252,7 +258,8 @@ judge_entries(struct der *tbs, struct err *e)
 static int
 read_number(uint64_t *number, struct der *tbs, struct err *e)
 {
-	struct der outer = der_enter(tbs, DER_CONTEXT_CONS(0)), list = der_enter(&outer, DER_SEQUENCE);
+	struct der outer = der_enter(tbs, DER_CONTEXT_CONS(0));
+	struct der list = der_enter(&outer, DER_SEQUENCE);
 	uint32_t seen = 0;
 	bool found = false;
 	int r;
@@ -271,7 +278,8 @@ read_number(uint64_t *number, struct der *tbs, struct err *e)
 		if ((r = der_end(&d, "CRL: cRLNumber", e)) != 0)
 			return r;
 	}
-	if ((r = der_end(&list, "CRL: extensions", e)) != 0 || (r = der_end(&outer, "CRL: extensions", e)) != 0)
+	if ((r = der_end(&list, "CRL: extensions", e)) != 0 ||
+	    (r = der_end(&outer, "CRL: extensions", e)) != 0)
 		return r;
 	return found ? 0 : err_set(e, E_POLICY, "CRL: has no number");
 }
@@ -283,7 +291,8 @@ is_time(uint8_t tag)
 }
 
 int
-limits_judge_crl(const struct limits *l, struct bytes tbs, uint64_t last, uint64_t *number, struct err *e)
+limits_judge_crl(const struct limits *l, struct bytes tbs, uint64_t last, uint64_t *number,
+    struct err *e)
 {
 	struct der outer = der_open(tbs), d = der_enter(&outer, DER_SEQUENCE);
 	int64_t this_update, next_update = INT64_MIN;

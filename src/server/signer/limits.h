@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* signer/limits.h - what a key may ever sign, judged from the octets to be signed; pure, no key, no file */
+/* signer/limits.h - what a key may ever sign, judged from the octets to be signed; no key, no file */
 #ifndef SERVER_SIGNER_LIMITS_H
 #define SERVER_SIGNER_LIMITS_H
 
@@ -19,18 +19,19 @@ struct limits {
 	uint8_t spki_sha256[SHA256_LEN]; /* of the key that they belong to */
 };
 
-/* The TOML text of a KEY-ID.limits file, and back: every key there, none other.  E_FORMAT with position. */
+/* The TOML text of an ID.limits file, and back: every limit there, none other.  E_FORMAT, position. */
 void limits_print(struct buf *out, const struct limits *l);
 int limits_parse(struct limits *out, const char *file, struct bytes text, struct err *e) MUST_CHECK;
 
 /*
- * May a key with these limits sign this TBSCertificate (RFC 5280 4.1)?  E_FORMAT: it is none.  E_POLICY:
- * not v3, the signature algorithm is not the key's, the serial is not positive or over 20
+ * May a key with these limits sign this TBSCertificate (RFC 5280 4.1)?  E_FORMAT: it is none.
+ * E_POLICY: not v3, the signature algorithm is not the key's, the serial is not positive or over 20
  * octets, it lives longer than the key's cap or ends later than a certificate of now could,
  * it is or may act as a CA without the grant or with a longer path, it carries an
  * extension twice or one that we do not write, or it may answer OCSP or act as an RA.
  */
-int limits_judge_cert(const struct limits *l, struct bytes tbs, int64_t now, struct err *e) MUST_CHECK;
+int limits_judge_cert(const struct limits *l, struct bytes tbs, int64_t now,
+    struct err *e) MUST_CHECK;
 /*
  * May it sign this TBSCertList (RFC 5280 5.1)?  Only v2 with nextUpdate and one CRL number, which
  * must be greater than `last`; it goes to *number.  E_FORMAT, E_POLICY.

@@ -17,7 +17,7 @@ limits_print(struct buf *out, const struct limits *l)
 	char hex[2 * SHA256_LEN + 1];
 
 	text_hex(hex, (struct bytes){ l->spki_sha256, SHA256_LEN });
-	buf_put_str(out, "# What the key beside this file may sign: fixed when it was made, read by the signer alone.\n");
+	buf_put_str(out, "# What the key beside this file may sign: fixed when it was made.\n");
 	buf_printf(out, "type = \"%s\"\n", key_type_name(l->type));
 	buf_printf(out, "spki_sha256 = \"%s\"\n", hex);
 	buf_printf(out, "may_sign_ca = %s\n", l->may_sign_ca ? "true" : "false");

@@ -69,7 +69,7 @@ on_start(void *ctx, struct err *e)
 	return rc;
 }
 
-/* Every message is answered before the next is read, so there is nothing to finish: no drain hook. */
+/* No drain: every message is answered before the next is read, so nothing is ever under way. */
 static const struct role_hooks hooks = {
 	.settings = on_settings, .peer = on_peer, .start = on_start, .sandbox = on_sandbox,
 };

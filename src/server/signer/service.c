@@ -15,8 +15,8 @@ struct signer {
 };
 
 static int
-judge(const struct custody_key *k, enum proto_what what, struct bytes tbs, int64_t now, uint64_t *number,
-    struct err *e)
+judge(const struct custody_key *k, enum proto_what what, struct bytes tbs, int64_t now,
+    uint64_t *number, struct err *e)
 {
 	if (tbs.n > SIGNER_TBS_MAX)
 		return err_set(e, E_TOOBIG, "%zu octets to sign: at most %zu", tbs.n, SIGNER_TBS_MAX);
@@ -28,8 +28,8 @@ judge(const struct custody_key *k, enum proto_what what, struct bytes tbs, int64
 }
 
 int
-signer_sign(struct signer *s, const char *key_id, enum proto_what what, struct bytes tbs, int64_t now,
-    uint64_t now_ms, struct buf *sig, struct err *e)
+signer_sign(struct signer *s, const char *key_id, enum proto_what what, struct bytes tbs,
+    int64_t now, uint64_t now_ms, struct buf *sig, struct err *e)
 {
 	struct custody_key *k;
 	uint64_t number = 0;
@@ -39,7 +39,8 @@ signer_sign(struct signer *s, const char *key_id, enum proto_what what, struct b
 	    (r = judge(k, what, tbs, now, &number, e)) != 0)
 		return r;
 	if (!limits_take(&k->limits, &k->bucket, now_ms))
-		return err_set(e, E_UNAVAIL, "rate: this key signs %u times a second", k->limits.max_per_s);
+		return err_set(e, E_UNAVAIL, "rate: this key signs %u times a second",
+		    k->limits.max_per_s);
 	if (what == PROTO_WHAT_CRL && (r = custody_remember_crl(s->custody, k, number, e)) != 0)
 		return r;
 	return key_sign(sig, k->key, tbs, e);
@@ -58,7 +59,8 @@ answer(struct pipe *p, uint32_t type, uint64_t id, const struct buf *body)
 }
 
 static void
-refuse(struct pipe *p, const struct pipe_msg *m, const char *event, const char *key_id, const struct err *e)
+refuse(struct pipe *p, const struct pipe_msg *m, const char *event, const char *key_id,
+    const struct err *e)
 {
 	AUTO_BUF body = { 0 };
 
@@ -79,7 +81,7 @@ show(struct pipe *p, const struct pipe_msg *m, const struct custody_key *k)
 	answer(p, PROTO_KEY, m->id, &body);
 }
 
-/* A large RSA key takes a second or so in which nothing else is signed: CAs are not made every day. */
+/* A large RSA key takes a second or so, in which nothing is signed: CAs are not made every day. */
 static void
 on_keygen(void *ctx, struct pipe *p, struct pipe_msg *m)
 {
@@ -88,13 +90,14 @@ on_keygen(void *ctx, struct pipe *p, struct pipe_msg *m)
 	struct custody_key *k;
 	struct err e = { 0 };
 
-	if (proto_get_keygen(&want, m->body, &e) != 0 || custody_make(&k, s->custody, &want, &e) != 0) {
+	if (proto_get_keygen(&want, m->body, &e) != 0 ||
+	    custody_make(&k, s->custody, &want, &e) != 0) {
 		refuse(p, m, "signer.no-key-made", want.id, &e);
 		return;
 	}
-	log_event(L_NOTE, "signer.key-made", "key=%s type=%s may_sign_ca=%d max_pathlen=%d max_lifetime_s=%lld "
-	    "max_per_s=%u", k->id, key_type_name(k->limits.type), k->limits.may_sign_ca, k->limits.max_pathlen,
-	    (long long)k->limits.max_lifetime_s, k->limits.max_per_s);
+	log_event(L_NOTE, "signer.key-made", "key=%s type=%s may_sign_ca=%d max_pathlen=%d "
+	    "max_lifetime_s=%lld max_per_s=%u", k->id, key_type_name(k->limits.type),
+	    k->limits.may_sign_ca, k->limits.max_pathlen, (long long)k->limits.max_lifetime_s, k->limits.max_per_s);
 	show(p, m, k);
 }
 
@@ -176,7 +179,8 @@ signer_new(struct signer **out, struct loop *l, const char *keys_dir, struct err
 		const struct custody_key *k = custody_at(s->custody, i);
 
 		if (k->key == NULL)
-			log_event(L_ERROR, "signer.key-unusable", "key=%s error=%s", k->id, k->broken.msg);
+			log_event(L_ERROR, "signer.key-unusable", "key=%s error=%s", k->id,
+			    k->broken.msg);
 	}
 	*out = TAKE(s);
 	return 0;

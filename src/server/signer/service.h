@@ -6,11 +6,14 @@
 #include "core/sys/loop.h"
 #include "server/proto/proto.h"
 
-#define SIGNER_TBS_MAX ((size_t)448 * 1024) /* octets to be signed: the longest CRL; below PIPE_MAX with its head */
+#define SIGNER_TBS_MAX ((size_t)448 * 1024) /* octets to be signed: the longest CRL; below PIPE_MAX */
 
 struct signer;
 
-/* Take the keys directory into custody (see custody_open()); the loop is borrowed.  Keys that cannot be used are logged. */
+/*
+ * Take the keys directory into custody (see custody_open()); the loop is borrowed.
+ * Keys that cannot be used are logged.
+ */
 int signer_new(struct signer **out, struct loop *l, const char *keys_dir, struct err *e) MUST_CHECK;
 /* Serve the authority on this end of a pipe (owned from here on), in place of the one before. */
 void signer_attach(struct signer *s, int fd);
