@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/mem.h"
 #include "core/base/rnd.h"
 
 void
@@ -40,6 +41,7 @@ file_read(struct buf *out, const char *path, size_t max, struct err *e)
 			return err_set(e, E_TOOBIG, "%s: more than %zu octets", path, max);
 		buf_put(out, chunk, (size_t)n);
 	}
+	mem_wipe(chunk, sizeof(chunk)); /* it may have been a key */
 	return buf_check(out, path, e);
 }
 

@@ -289,18 +289,6 @@ is_between(const struct conn *c)
 }
 
 static void
-step_head(struct conn *c)
-{
-	do {
-		if (!read_some(c, NET_RECORD))
-			return;
-		look(c);
-	} while (is_between(c) && transport_pending(&c->t));
-	if (is_between(c) && c->in.n == 0)
-		buf_free(&c->in); /* empty lines only */
-}
-
-static void
 step_body(struct conn *c)
 {
 	do {
@@ -326,6 +314,32 @@ step_body(struct conn *c)
 }
 
 static void
+step_head(struct conn *c)
+{
+	do {
+		if (!read_some(c, NET_RECORD))
+			return;
+		look(c);
+	} while (is_between(c) && transport_pending(&c->t));
+	if (is_between(c) && c->in.n == 0)
+		buf_free(&c->in); /* empty lines only */
+	if (c->phase == PHASE_BODY && transport_pending(&c->t))
+		step_body(c);
+}
+
+/* TLS reads ahead: what it holds already makes no event. */
+static void
+step_ahead(struct conn *c)
+{
+	if (!transport_pending(&c->t))
+		return;
+	if (is_between(c))
+		step_head(c);
+	else if (c->phase == PHASE_BODY)
+		step_body(c);
+}
+
+static void
 step_handshake(struct conn *c)
 {
 	struct err e = { 0 };
@@ -334,8 +348,7 @@ step_handshake(struct conn *c)
 	if (r == TRANSPORT_DONE) {
 		conn_enter(c, PHASE_IDLE);
 		watch(c, LOOP_READ);
-		if (transport_pending(&c->t))
-			step_head(c);
+		step_ahead(c);
 	} else if (r == TRANSPORT_WANT_READ || r == TRANSPORT_WANT_WRITE) {
 		watch_for(c, r);
 	} else {
@@ -410,8 +423,7 @@ next_request(struct conn *c)
 		look(c);
 	if (is_between(c) && c->in.n == 0)
 		buf_free(&c->in);
-	if (is_between(c) && transport_pending(&c->t))
-		step_head(c);
+	step_ahead(c);
 }
 
 /* Drop what MHD says of 100 Continue: we have said it already. */
@@ -507,8 +519,12 @@ conn_pump(struct conn *c)
 		return;
 	if (c->fed < (c->chunked ? c->in.n : c->need)) {
 		feed(c);
-		if (c->phase == PHASE_BODY)
+		if (c->phase == PHASE_BODY) {
 			watch(c, LOOP_READ);
+			step_ahead(c);
+		}
+		if (c->inner < 0)
+			return;
 	}
 	for (;;) {
 		bool whole = c->measured && c->answer_left == 0;

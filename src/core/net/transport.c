@@ -26,7 +26,7 @@ transport_open(struct transport *t, int fd, const struct tls_server *tls, struct
 	return 0;
 }
 
-/* What an SSL_* call that returned r means; the error queue is emptied by the caller. */
+/* What an SSL_* call that returned r means. */
 static enum transport_result
 tls_result(struct transport *t, int r)
 {
@@ -71,7 +71,6 @@ transport_handshake(struct transport *t, struct err *e)
 enum transport_result
 transport_read(struct transport *t, void *out, size_t size, size_t *n)
 {
-	enum transport_result result;
 	ssize_t r;
 
 	if (t->ssl == NULL) {
@@ -81,16 +80,13 @@ transport_read(struct transport *t, void *out, size_t size, size_t *n)
 		*n = (size_t)r;
 		return r == 0 ? TRANSPORT_END : TRANSPORT_DONE;
 	}
-	ERR_clear_error();
-	result = tls_result(t, SSL_read_ex(t->ssl, out, size, n));
-	ERR_clear_error();
-	return result;
+	ERR_clear_error(); /* SSL_get_error() reads the queue */
+	return tls_result(t, SSL_read_ex(t->ssl, out, size, n));
 }
 
 enum transport_result
 transport_write(struct transport *t, struct bytes b, size_t *n)
 {
-	enum transport_result result;
 	ssize_t r;
 
 	if (t->ssl == NULL) {
@@ -101,9 +97,7 @@ transport_write(struct transport *t, struct bytes b, size_t *n)
 		return TRANSPORT_DONE;
 	}
 	ERR_clear_error();
-	result = tls_result(t, SSL_write_ex(t->ssl, b.p, b.n, n));
-	ERR_clear_error();
-	return result;
+	return tls_result(t, SSL_write_ex(t->ssl, b.p, b.n, n));
 }
 
 bool
@@ -118,7 +112,6 @@ transport_finish(struct transport *t)
 	if (t->ssl != NULL && !t->failed) {
 		ERR_clear_error();
 		(void)SSL_shutdown(t->ssl); /* what does not fit now is not worth waiting for */
-		ERR_clear_error();
 	}
 	(void)shutdown(t->fd, SHUT_WR);
 }

@@ -5,7 +5,6 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/sys/log.h"
-#include "core/sys/pipe.h"
 #include "server/signer/custody.h"
 
 struct signer {

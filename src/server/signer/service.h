@@ -3,10 +3,10 @@
 #ifndef SERVER_SIGNER_SERVICE_H
 #define SERVER_SIGNER_SERVICE_H
 
-#include "core/sys/loop.h"
+#include "core/sys/pipe.h"
 #include "server/proto/proto.h"
 
-#define SIGNER_TBS_MAX ((size_t)448 * 1024) /* octets to be signed: the longest CRL; below PIPE_MAX */
+#define SIGNER_TBS_MAX (PIPE_MAX - 1024) /* octets to be signed: the longest CRL, and room for its head */
 
 struct signer;
 
