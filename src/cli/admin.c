@@ -42,7 +42,7 @@
 	{ .name = "wrap", .kind = OPT_NUMBER, .arg = "N", .help = "Characters in a line of base64 in answers; 0: one line" }, \
 	{ .name = "cte", .kind = OPT_BOOL, .arg = "YES", .help = "Send Content-Transfer-Encoding: base64 (older clients want it)" }, \
 	{ .name = "retry-window", .kind = OPT_TEXT, .arg = "DURATION", .help = "The same request again within it gets the same certificate" }, \
-	{ .name = "grace", .kind = OPT_TEXT, .arg = "DURATION", .help = "Renewal of a certificate that has expired, for so long" }
+	{ .name = "grace", .kind = OPT_TEXT, .arg = "DURATION", .help = "A certificate that was renewed still opens other doors for so long" }
 
 #define SCOPE_WORDS "device|pattern|new|any"
 

@@ -29,3 +29,17 @@ def fresh_server(tmp_path):
     yield start
     for s in started:
         s.stop()
+
+
+@pytest.fixture
+def daemon(tmp_path):
+    """A function that starts estuaryd itself, without quickstart around it."""
+    started = []
+
+    def start(**kw):
+        started.append(estuary.Daemon(tmp_path / f"d{len(started)}", **kw))
+        return started[-1]
+
+    yield start
+    for s in started:
+        s.stop()

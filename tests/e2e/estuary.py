@@ -478,6 +478,32 @@ class Server:
         return code
 
 
+class Daemon(Server):
+    """The service form: `estuaryd -c FILE` itself, on a directory that quickstart has prepared."""
+
+    def start(self):
+        self.config = os.path.join(self.dir, "estuaryd.toml")
+        if not os.path.exists(self.config):
+            subprocess.run([str(ESTUARY), "quickstart", "--no-serve", "--dir", self.dir, "--device-port", "0", "--operator-port", "0",
+                            "--public-port", "0", *self.args], check=True, capture_output=True, timeout=60)
+        return self.run()
+
+    def run(self):
+        """Start it on what is there."""
+        self.launch()
+        wait_for("the server to be ready", self._ready)
+        return self
+
+    def launch(self, prefix=()):
+        """As run(), but without waiting; prefix: a command that runs it."""
+        self.log_file = open(os.path.join(self.dir, "estuaryd.log"), "ab")
+        self.process = subprocess.Popen([*prefix, str(ESTUARYD), "-c", self.config], stdout=self.log_file, stderr=subprocess.STDOUT,
+                                        env={**os.environ, **self.env})
+
+    def log_text(self):
+        return pathlib.Path(self.dir, "estuaryd.log").read_text(errors="replace")
+
+
 def parallel(n, fn):
     """Run fn(i) in n threads at once; their results in order, the first exception raised."""
     out, gate = [None] * n, threading.Barrier(n)

@@ -38,7 +38,7 @@ bytes_slice(struct bytes b, size_t off, size_t n)
 		off = b.n;
 	if (n > b.n - off)
 		n = b.n - off;
-	return (struct bytes){ b.p + off, n };
+	return (struct bytes){ b.p != NULL ? b.p + off : NULL, n };
 }
 
 /* Make room for n more octets and a NUL; false (and over) at the ceiling. */

@@ -426,7 +426,7 @@ next_request(struct conn *c)
 	step_ahead(c);
 }
 
-/* Drop what MHD says of 100 Continue: we have said it already. */
+/* Drop what the inner side says of 100 Continue: the client has it already. */
 static void
 strip_continue(struct conn *c)
 {

@@ -349,7 +349,7 @@ start_mhd(struct http_server *s)
 {
 #if MHD_VERSION >= 0x00097701
 	const enum MHD_OPTION strict = MHD_OPTION_CLIENT_DISCIPLINE_LVL;
-	const int level = 3;
+	const int level = 2; /* its 3 is for testing clients */
 #else
 	const enum MHD_OPTION strict = MHD_OPTION_STRICT_FOR_CLIENT;
 	const int level = 1;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -42,6 +43,7 @@ struct stage {
 	int told[2];                    /* a pipe that gets an octet for each; 0: none */
 	int status;                     /* of the child */
 	bool drained;
+	rlim_t nofile;                  /* of the child; 0: as ours */
 };
 
 /* --- the client --- */
@@ -360,8 +362,11 @@ stage_play(struct stage *s, int (*scene)(struct stage *))
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
-	if (pid == 0)
+	if (pid == 0) {
+		if (s->nofile != 0 && setrlimit(RLIMIT_NOFILE, &(struct rlimit){ s->nofile, s->nofile }) != 0)
+			_exit(96);
 		_exit(scene(s) % 256);
+	}
 	loop_on_child(s->loop, pid, stage_child, s);
 	(void)loop_run(s->loop);
 	if (!WIFEXITED(s->status) || WEXITSTATUS(s->status) != 0)
