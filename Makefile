@@ -39,7 +39,8 @@ demo:
 	BUILD=$(BUILD) tools/demo
 
 bench: all
-	meson test -C $(BUILD) --benchmark --verbose
+	ninja -C $(BUILD) bench/bench-load bench/bench-commits
+	BUILD=$(BUILD) $(PYTHON) bench/run
 
 man: all
 	$(BUILD)/src/cli/estuary --man $(BUILD)/man

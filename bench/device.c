@@ -147,6 +147,6 @@ device_enrol(struct device *d, const char *label, const char *op, const char *co
 	    "Content-Type: application/pkcs10\r\nContent-Length: %zu\r\n\r\n%s", label, op, basic, n, request);
 	MUST(SSL_write_ex(d->ssl, message, (size_t)len, &wrote) == 1 && wrote == (size_t)len);
 	if (read_answer(d->ssl, answer, sizeof(answer), &body, &body_n) != 200)
-		device_die(answer);
+		device_die(body); /* the reason code, and the why */
 	take(d, read_cert(body, body_n), keep);
 }

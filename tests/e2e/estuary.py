@@ -500,6 +500,10 @@ class Daemon(Server):
         self.process = subprocess.Popen([*prefix, str(ESTUARYD), "-c", self.config], stdout=self.log_file, stderr=subprocess.STDOUT,
                                         env={**os.environ, **self.env})
 
+    @property
+    def daemon_pid(self):
+        return self.process.pid
+
     def log_text(self):
         return pathlib.Path(self.dir, "estuaryd.log").read_text(errors="replace")
 

@@ -120,8 +120,10 @@ request_from_pem(struct buf *der, struct bytes text, struct err *e)
 	/* The second label is what older tools write (RFC 7468 7). */
 	const char *label = begins_with(text, "-----BEGIN NEW ") ?
 	    "NEW CERTIFICATE REQUEST" : "CERTIFICATE REQUEST";
+	struct bytes one;
+	size_t n;
 
-	return pem_decode(der, text, label, e);
+	return pem_decode_all(der, &one, &n, 1, text, label, e); /* of two, which would be meant? */
 }
 
 int
@@ -226,6 +228,6 @@ est_certs_body(struct buf *out, const struct bytes *certs, size_t n, size_t wrap
 {
 	AUTO_BUF der = { 0 };
 
-	cms_certs_only(&der, certs, n);
+	cms_certs_in_order(&der, certs, n);
 	base64_encode(out, bytes_of_buf(&der), wrap);
 }

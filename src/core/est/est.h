@@ -45,7 +45,7 @@ enum est_auth { EST_AUTH_NONE, EST_AUTH_BASIC, EST_AUTH_UNSUPPORTED, EST_AUTH_MA
 #define EST_USER_MAX 129
 enum est_auth est_auth_parse(const char *field, size_t count, char user[EST_USER_MAX], char password[EST_USER_MAX]);
 
-/* Answers: base64 of DER in lines of `wrap` with CRLF. */
+/* Answers: base64 in lines of `wrap` with CRLF; the certificates in the order given, the leaf first. */
 #define EST_TYPE_CACERTS  "application/pkcs7-mime"
 #define EST_TYPE_ENROLLED "application/pkcs7-mime; smime-type=certs-only"
 #define EST_TYPE_CSRATTRS "application/csrattrs"

@@ -35,6 +35,7 @@ typedef void (*http_handler)(void *ctx, struct http_request *r);
 /* A request that the guard or a limit refused, or a handshake that failed: for the log. event is a constant word. */
 typedef void (*http_refused)(void *ctx, const char *address, const char *event, const char *detail, const char *id);
 
+/* Ignores SIGPIPE for the whole process.  Memory or descriptors that are missing here end the process. */
 struct http_server *http_server_new(struct loop *l, const struct http_limits *lim, http_handler fn,
     http_refused refused, void *ctx);
 /*
@@ -44,7 +45,7 @@ struct http_server *http_server_new(struct loop *l, const struct http_limits *li
 int http_server_listen(struct http_server *s, int fd, struct tls_server *tls, int tag, struct err *e) MUST_CHECK;
 /* Stop accepting, let requests under way finish (at most ms), then call done. */
 void http_server_drain(struct http_server *s, unsigned ms, loop_fn done, void *ctx);
-void http_server_free(struct http_server *s);
+void http_server_free(struct http_server *s); /* requests that are not answered yet go with it */
 size_t http_server_connections(const struct http_server *s);
 
 /* The request.  Everything is borrowed until http_answer(). */
@@ -81,7 +82,8 @@ struct http_answer {
 /*
  * Send the answer and forget the request.  Adds Content-Length, Date, X-Request-Id,
  * and Cache-Control: no-store unless fields has a Cache-Control.  HTTP/1.0 clients get a
- * 1.0 status line and a closed connection.  HEAD gets the head alone.
+ * 1.0 status line and a closed connection.  HEAD gets the head alone, 204 and 304 no body.
+ * What cannot be sent (a line end in a field, a file that is none) becomes a 500.
  */
 void http_answer(struct http_request *r, const struct http_answer *a);
 /* The usual refusal: text/plain, "reason: text\nrequest: id\n". */

@@ -71,6 +71,7 @@ transport_handshake(struct transport *t, struct err *e)
 enum transport_result
 transport_read(struct transport *t, void *out, size_t size, size_t *n)
 {
+	enum transport_result result;
 	ssize_t r;
 
 	if (t->ssl == NULL) {
@@ -81,12 +82,16 @@ transport_read(struct transport *t, void *out, size_t size, size_t *n)
 		return r == 0 ? TRANSPORT_END : TRANSPORT_DONE;
 	}
 	ERR_clear_error(); /* SSL_get_error() reads the queue */
-	return tls_result(t, SSL_read_ex(t->ssl, out, size, n));
+	result = tls_result(t, SSL_read_ex(t->ssl, out, size, n));
+	if (result == TRANSPORT_FAILED)
+		ERR_clear_error();
+	return result;
 }
 
 enum transport_result
 transport_write(struct transport *t, struct bytes b, size_t *n)
 {
+	enum transport_result result;
 	ssize_t r;
 
 	if (t->ssl == NULL) {
@@ -97,7 +102,10 @@ transport_write(struct transport *t, struct bytes b, size_t *n)
 		return TRANSPORT_DONE;
 	}
 	ERR_clear_error();
-	return tls_result(t, SSL_write_ex(t->ssl, b.p, b.n, n));
+	result = tls_result(t, SSL_write_ex(t->ssl, b.p, b.n, n));
+	if (result == TRANSPORT_FAILED)
+		ERR_clear_error();
+	return result;
 }
 
 bool
@@ -112,6 +120,7 @@ transport_finish(struct transport *t)
 	if (t->ssl != NULL && !t->failed) {
 		ERR_clear_error();
 		(void)SSL_shutdown(t->ssl); /* what does not fit now is not worth waiting for */
+		ERR_clear_error();
 	}
 	(void)shutdown(t->fd, SHUT_WR);
 }

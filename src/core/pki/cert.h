@@ -97,6 +97,8 @@ void crl_build_tbs(struct buf *out, struct bytes issuer, struct bytes aki, enum 
 
 /* certs-only SignedData as RFC 7030 4.1.3 / RFC 5272 4.1: strict DER, no eContent, no crls field, certificates in SET OF order. */
 void cms_certs_only(struct buf *out, const struct bytes *certs, size_t n);
+/* The same in the order given, for clients that take the first for theirs; with more than one it is BER, no longer DER. */
+void cms_certs_in_order(struct buf *out, const struct bytes *certs, size_t n);
 /* The certificates of such a SignedData, in the order found; BER is not taken.  *n of at most max; they borrow der. */
 int cms_parse_certs(struct bytes *certs, size_t *n, size_t max, struct bytes der, struct err *e) MUST_CHECK;
 

@@ -13,19 +13,20 @@ is_repeated(const struct bytes *certs, size_t i)
 }
 
 static void
-put_certs(struct buf *b, const struct bytes *certs, size_t n)
+put_certs(struct buf *b, const struct bytes *certs, size_t n, bool sorted)
 {
 	size_t set = der_begin(b, DER_CONTEXT_CONS(0));
 
 	for (size_t i = 0; i < n; i++)
 		if (!is_repeated(certs, i))
 			der_put_raw(b, certs[i]);
-	der_sort_set(b, set);
+	if (sorted)
+		der_sort_set(b, set);
 	der_finish(b, set);
 }
 
-void
-cms_certs_only(struct buf *out, const struct bytes *certs, size_t n)
+static void
+put_message(struct buf *out, const struct bytes *certs, size_t n, bool sorted)
 {
 	size_t info = der_begin(out, DER_SEQUENCE), content, data, part;
 
@@ -38,11 +39,23 @@ cms_certs_only(struct buf *out, const struct bytes *certs, size_t n)
 	der_put_oid(out, oid_contents(OID_DATA));
 	der_finish(out, part);
 	if (n != 0)
-		put_certs(out, certs, n);
+		put_certs(out, certs, n, sorted);
 	der_put(out, DER_SET, (struct bytes){ 0 });     /* signerInfos */
 	der_finish(out, data);
 	der_finish(out, content);
 	der_finish(out, info);
+}
+
+void
+cms_certs_only(struct buf *out, const struct bytes *certs, size_t n)
+{
+	put_message(out, certs, n, true);
+}
+
+void
+cms_certs_in_order(struct buf *out, const struct bytes *certs, size_t n)
+{
+	put_message(out, certs, n, false);
 }
 
 /* Into the SignedData of a ContentInfo; bad when there is none. */

@@ -126,11 +126,17 @@ struct verb {
 /* op_ca.c, op_policy.c (labels, profiles), op_access.c (credentials, trust, operators), op_fleet.c (devices, certificates, events), op_audit.c */
 extern const struct verb op_ca_verbs[], op_policy_verbs[], op_access_verbs[], op_fleet_verbs[], op_audit_verbs[];
 
-/* Arguments: text that is there or def; a page of a list. */
+/* An argument's text, or def when it is not there. */
 const char *op_arg(const struct work *w, const char *name, const char *def);
-void op_page(const struct work *w, int64_t *after, int64_t *limit);
-/* {"items": items, "next": next} (next 0: the end); takes items. */
-json_t *op_items(json_t *items, int64_t next);
+/* One page of a list, as the arguments `after` and `limit` ask for it. */
+struct op_page {
+	json_t *items;
+	int64_t after, limit, n, last;
+};
+struct op_page op_page(const struct work *w);
+int op_page_add(struct op_page *p, json_t *item, int64_t id);   /* takes item; always 0, to end a row callback with */
+json_t *op_page_end(struct op_page *p);                         /* {"items", "next"}; next only when the page is full */
+json_t *op_items(json_t *items);                                /* a list that is never long; takes items */
 /* PEM of a certificate, or of several, as a JSON string. */
 json_t *op_pem(const struct bytes *der, size_t n);
 json_t *op_chain_pem(const struct ca *ca, struct bytes leaf); /* leaf n 0: the CA's own chain */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* authority/op.c - the operator's messages: who asks, which verb, which arguments, what is recorded */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/base/text.h"
 #include "core/sys/log.h"
 #include "server/authority/authority.h"
 
@@ -87,27 +87,47 @@ op_arg(const struct work *w, const char *name, const char *def)
 	return json_str(w->args, name, def);
 }
 
-void
-op_page(const struct work *w, int64_t *after, int64_t *limit)
+struct op_page
+op_page(const struct work *w)
 {
-	const char *text = op_arg(w, "after", NULL);
+	struct op_page p = { .items = json_array(), .limit = json_int(w->args, "limit", 100) };
+	uint64_t after = 0;
 
-	*after = text != NULL ? strtoll(text, NULL, 10) : json_int(w->args, "after", 0);
-	*limit = json_int(w->args, "limit", 100);
-	if (*limit < 1 || *limit > 1000)
-		*limit = 1000;
-	if (*after < 0)
-		*after = 0;
+	if (!text_parse_u64(&after, op_arg(w, "after", "0"), INT64_MAX))
+		after = 0;
+	p.after = json_int(w->args, "after", (int64_t)after);
+	if (p.limit < 1 || p.limit > 1000)
+		p.limit = 1000;
+	if (p.after < 0)
+		p.after = 0;
+	return p;
+}
+
+int
+op_page_add(struct op_page *p, json_t *item, int64_t id)
+{
+	json_array_append_new(p->items, item);
+	p->last = id;
+	p->n++;
+	return 0;
 }
 
 json_t *
-op_items(json_t *items, int64_t next)
+op_page_end(struct op_page *p)
+{
+	json_t *v = op_items(p->items);
+
+	if (p->n == p->limit)
+		json_setf(v, "next", "%lld", (long long)p->last);
+	return v;
+}
+
+json_t *
+op_items(json_t *items)
 {
 	json_t *v = json_object();
 
 	json_object_set_new(v, "items", items);
-	if (next != 0)
-		json_setf(v, "next", "%lld", (long long)next);
 	return v;
 }
 

@@ -111,32 +111,20 @@ credential_add(struct work *w, json_t **result, struct err *e)
 	return 0;
 }
 
-struct page {
-	json_t *items;
-	int64_t last, n;
-};
-
 static int
 add_credential(void *ctx, struct credential_row *r)
 {
-	struct page *p = ctx;
-
-	json_array_append_new(p->items, credential_json(r));
-	p->last = r->id;
-	p->n++;
-	return 0;
+	return op_page_add(ctx, credential_json(r), r->id);
 }
 
 static int
 credential_list(struct work *w, json_t **result, struct err *e)
 {
-	struct page p = { json_array(), 0, 0 };
-	int64_t after, limit;
-	int rc;
+	struct op_page p = op_page(w);
+	int rc = credential_row_list(w->a->db, op_arg(w, "kind", ""), op_arg(w, "label", ""), p.after, p.limit,
+	    add_credential, &p, e);
 
-	op_page(w, &after, &limit);
-	rc = credential_row_list(w->a->db, op_arg(w, "kind", ""), op_arg(w, "label", ""), after, limit, add_credential, &p, e);
-	*result = op_items(p.items, p.n == limit ? p.last : 0);
+	*result = op_page_end(&p);
 	return rc;
 }
 
@@ -235,7 +223,7 @@ anchor_list(struct work *w, json_t **result, struct err *e)
 {
 	json_t *items = json_array();
 
-	*result = op_items(items, 0);
+	*result = op_items(items);
 	return anchor_row_each(w->a->db, add_anchor, items, e);
 }
 
@@ -294,7 +282,7 @@ operator_list(struct work *w, json_t **result, struct err *e)
 {
 	json_t *items = json_array();
 
-	*result = op_items(items, 0);
+	*result = op_items(items);
 	return operator_row_each(w->a->db, add_operator, items, e);
 }
 

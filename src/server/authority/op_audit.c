@@ -7,11 +7,6 @@
 #include "server/authority/authority.h"
 #include "server/fleet/trace.h"
 
-struct page {
-	json_t *items;
-	int64_t last, n;
-};
-
 static json_t *
 audit_json(const struct audit_row *r)
 {
@@ -77,25 +72,17 @@ show_one(void *ctx, struct audit_row *r)
 static int
 add_one(void *ctx, struct audit_row *r)
 {
-	struct page *p = ctx;
-
-	json_array_append_new(p->items, audit_json(r));
-	p->last = r->id;
-	p->n++;
-	return 0;
+	return op_page_add(ctx, audit_json(r), r->id);
 }
 
 static int
 audit_list(struct work *w, json_t **result, struct err *e)
 {
-	struct page p = { json_array(), 0, 0 };
-	int64_t after, limit;
-	int rc;
+	struct op_page p = op_page(w);
+	int rc = audit_row_list(w->a->db, op_arg(w, "device", ""), op_arg(w, "outcome", ""), op_arg(w, "kind", ""),
+	    op_arg(w, "request_id", ""), p.after, p.limit, add_one, &p, e);
 
-	op_page(w, &after, &limit);
-	rc = audit_row_list(w->a->db, op_arg(w, "device", ""), op_arg(w, "outcome", ""), op_arg(w, "kind", ""),
-	    op_arg(w, "request_id", ""), after, limit, add_one, &p, e);
-	*result = op_items(p.items, p.n == limit ? p.last : 0);
+	*result = op_page_end(&p);
 	return rc;
 }
 

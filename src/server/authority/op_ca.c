@@ -72,7 +72,7 @@ ca_list(struct work *w, json_t **result, struct err *e)
 	json_t *items = json_array();
 	int rc;
 
-	*result = op_items(items, 0);
+	*result = op_items(items);
 	for (size_t i = 0; i < w->a->fleet->n_cas; i++) {
 		if ((rc = ca_row_count(w->a->db, &w->a->fleet->ca[i]->row, e)) != 0)
 			return rc;

@@ -7,19 +7,6 @@
 #include "core/base/text.h"
 #include "server/authority/authority.h"
 
-struct page {
-	json_t *items;
-	int64_t last, n;
-	bool whole;
-};
-
-static int
-page_end(struct page *p, int64_t limit, json_t **result, int rc)
-{
-	*result = op_items(p->items, p->n == limit ? p->last : 0);
-	return rc;
-}
-
 static json_t *
 device_json(const struct device_row *r)
 {
@@ -39,23 +26,17 @@ device_json(const struct device_row *r)
 static int
 add_device(void *ctx, struct device_row *r)
 {
-	struct page *p = ctx;
-
-	json_array_append_new(p->items, device_json(r));
-	p->last = r->id;
-	p->n++;
-	return 0;
+	return op_page_add(ctx, device_json(r), r->id);
 }
 
 static int
 device_list(struct work *w, json_t **result, struct err *e)
 {
-	struct page p = { .items = json_array() };
-	int64_t after, limit;
+	struct op_page p = op_page(w);
+	int rc = device_row_list(w->a->db, op_arg(w, "state", ""), op_arg(w, "q", ""), p.after, p.limit, add_device, &p, e);
 
-	op_page(w, &after, &limit);
-	return page_end(&p, limit, result, device_row_list(w->a->db, op_arg(w, "state", ""), op_arg(w, "q", ""), after, limit,
-	    add_device, &p, e));
+	*result = op_page_end(&p);
+	return rc;
 }
 
 static json_t *
@@ -83,29 +64,23 @@ cert_json(const struct cert_row *r)
 static int
 add_cert(void *ctx, struct cert_row *r)
 {
-	struct page *p = ctx;
-
-	json_array_append_new(p->items, cert_json(r));
-	p->last = r->id;
-	p->n++;
-	return 0;
+	return op_page_add(ctx, cert_json(r), r->id);
 }
 
 static int
 cert_list(struct work *w, json_t **result, struct err *e)
 {
-	struct page p = { .items = json_array() };
-	int64_t after, limit;
+	struct op_page p = op_page(w);
+	int rc = cert_row_list(w->a->db, op_arg(w, "device", ""), op_arg(w, "ca", ""), op_arg(w, "state", ""), clock_now(),
+	    p.after, p.limit, add_cert, &p, e);
 
-	op_page(w, &after, &limit);
-	return page_end(&p, limit, result, cert_row_list(w->a->db, op_arg(w, "device", ""), op_arg(w, "ca", ""),
-	    op_arg(w, "state", ""), clock_now(), after, limit, add_cert, &p, e));
+	*result = op_page_end(&p);
+	return rc;
 }
 
 static int
 add_event(void *ctx, struct event_row *r)
 {
-	struct page *p = ctx;
 	json_t *v = json_object();
 
 	json_object_set_new(v, "id", json_integer(r->id));
@@ -113,26 +88,23 @@ add_event(void *ctx, struct event_row *r)
 	json_setf(v, "kind", "%s", r->kind);
 	json_setf(v, "device", "%s", r->device);
 	json_setf(v, "text", "%s", r->text);
-	json_array_append_new(p->items, v);
-	p->last = r->id;
-	p->n++;
-	return 0;
+	return op_page_add(ctx, v, r->id);
 }
 
 static int
 event_list(struct work *w, json_t **result, struct err *e)
 {
-	struct page p = { .items = json_array() };
-	int64_t after, limit;
+	struct op_page p = op_page(w);
+	int rc = event_row_list(w->a->db, op_arg(w, "device", ""), p.after, p.limit, add_event, &p, e);
 
-	op_page(w, &after, &limit);
-	return page_end(&p, limit, result, event_row_list(w->a->db, op_arg(w, "device", ""), after, limit, add_event, &p, e));
+	*result = op_page_end(&p);
+	return rc;
 }
 
 static int
 device_show(struct work *w, json_t **result, struct err *e)
 {
-	struct page certs = { .items = json_array() }, events = { .items = json_array() };
+	struct op_page certs = { .items = json_array() }, events = { .items = json_array() };
 	struct device_row r;
 	int rc = device_row_by_name(w->a->db, op_arg(w, "name", ""), &r, e);
 

@@ -82,7 +82,7 @@ label_list(struct work *w, json_t **result, struct err *e)
 	(void)e;
 	for (size_t i = 0; i < w->a->fleet->n_labels; i++)
 		json_array_append_new(items, label_json(w->a, w->a->fleet->label[i]));
-	*result = op_items(items, 0);
+	*result = op_items(items);
 	return 0;
 }
 
@@ -219,7 +219,7 @@ profile_list(struct work *w, json_t **result, struct err *e)
 	(void)e;
 	for (size_t i = 0; i < w->a->fleet->n_profiles; i++)
 		json_array_append_new(items, profile_json(w->a->fleet->profile[i]));
-	*result = op_items(items, 0);
+	*result = op_items(items);
 	return 0;
 }
 

@@ -15,6 +15,8 @@ struct row {
 
 static const unsigned classes[3] = { WAY_CERT, WAY_HEADER, WAY_SECRET };
 
+/* An Authorization field at a label that looks at none: neither right nor wrong there. */
+static const struct row not_looked_at = { "", PASS_OVER, 0, 0, "auth.not-taken", "this label takes no passwords and no codes" };
 static const struct row unknown = { "unknown", REFUSE, 0, 403, "auth.unknown", "a state that no rule knows" };
 
 static const struct row certs[CERT_FACTOR_COUNT] = {
@@ -69,23 +71,23 @@ effective(const struct row *r, unsigned accept, unsigned class)
 {
 	struct row out = *r;
 
-	if (r->effect == COUNTS && (accept & r->way) == 0)
-		out.effect = PASS_OVER;
 	/* What a label does not look at cannot be wrong there, but a malformed field stays refused. */
-	if (r->effect == REFUSE && (accept & class) == 0 && class == WAY_HEADER && r != &unknown && r->status != 400)
+	if (class == WAY_HEADER && (accept & class) == 0 && r->effect != NOTHING && r != &unknown && r->status != 400)
+		return not_looked_at;
+	if (r->effect == COUNTS && (accept & r->way) == 0)
 		out.effect = PASS_OVER;
 	return out;
 }
 
+/* ways: those that are right already; where Authorization is one of them, 401 would ask for what was given. */
 static struct verdict
-refused(const struct row *r, unsigned accept)
+refused(const struct row *r, unsigned accept, unsigned ways)
 {
 	unsigned status = r->status;
 
 	if (status == 0)
-		status = (accept & WAY_HEADER) != 0 ? 401 : 403;
-	return (struct verdict){ .status = status, .challenge = status == 401 && (accept & WAY_HEADER) != 0,
-		.reason = r->reason, .text = r->text };
+		status = (accept & WAY_HEADER) != 0 && (ways & WAY_HEADER) == 0 ? 401 : 403;
+	return (struct verdict){ .status = status, .challenge = status == 401, .reason = r->reason, .text = r->text };
 }
 
 /* Why nothing sufficed: rather what was presented and passed over than what is only missing. */
@@ -112,18 +114,18 @@ decide(enum cert_factor cert, enum header_factor header, enum secret_factor secr
 	unsigned ways = 0;
 
 	if (rule.accept == 0 || (rule.accept & ~(unsigned)(WAY_CERT | WAY_HEADER | WAY_SECRET)) != 0)
-		return refused(&(struct row){ .status = 403, .reason = "label.takes-nobody", .text = "this label takes nobody" }, 0);
+		return refused(&(struct row){ .status = 403, .reason = "label.takes-nobody", .text = "this label takes nobody" }, 0, 0);
 	for (size_t i = 0; i < N_OF(classes); i++) {
 		if (f[i].effect == REFUSE)
-			return refused(&f[i], rule.accept);
+			return refused(&f[i], rule.accept, 0);
 		if (f[i].effect == COUNTS)
 			ways |= f[i].way;
 	}
 	for (size_t i = 0; i < N_OF(classes) && rule.all; i++)
 		if ((rule.accept & classes[i]) != 0 && (ways & classes[i]) == 0)
-			return refused(&f[i], rule.accept);
+			return refused(&f[i], rule.accept, ways);
 	if (ways == 0)
-		return refused(shortfall(f, rule.accept), rule.accept);
+		return refused(shortfall(f, rule.accept), rule.accept, 0);
 	return (struct verdict){ .allow = true, .ways = ways, .status = 200, .reason = "ok", .text = "" };
 }
 

@@ -302,8 +302,9 @@ db_open(struct db **out, const char *path, struct err *e)
 		return err_set(e, E_IO, "store: %s: %s", path, sqlite3_errstr(rc));
 	(void)sqlite3_extended_result_codes(d->sql, 1);
 	(void)sqlite3_busy_timeout(d->sql, 2000);
+	/* Temporary files in memory: the authority is confined to the store's directory, and a full batch needs one. */
 	if (sqlite3_exec(d->sql, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-	    "PRAGMA trusted_schema=OFF; PRAGMA wal_autocheckpoint=4000; PRAGMA cache_size=-65536",
+	    "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA wal_autocheckpoint=4000; PRAGMA cache_size=-65536",
 	    NULL, NULL, NULL) != SQLITE_OK)
 		return db_err(d, e, path);
 	if ((rc = pragma_is(d, "PRAGMA journal_mode", "wal", e)) != 0 ||

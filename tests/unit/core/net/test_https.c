@@ -3,6 +3,7 @@
 #include "tests/unit/core/net/play.h"
 
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 
 #define HOST "Host: a\r\n"
@@ -88,6 +89,41 @@ large_bodies_pass_both_ways(void **state)
 {
 	(void)state;
 	play(scene_large, NULL, house_tls(&house));
+}
+
+/* Records that arrive together: TLS reads ahead, and no event tells of what it holds. */
+static int
+scene_together(struct stage *s)
+{
+	SSL_CTX *ctx = house_client(NULL, 0);
+	struct client c = dial(s, ctx);
+	int cork = 1;
+
+	for (int i = 0; i < 3; i++) {
+		cork = 1;
+		NEED(setsockopt(c.fd, IPPROTO_TCP, TCP_CORK, &cork, sizeof(cork)) == 0);
+		NEED(say(&c, "POST /x HT") && say(&c, "TP/1.1\r\n" HOST "Content-Length: 5\r\n\r\n"));
+		NEED(say(&c, "he") && say(&c, "llo") && say(&c, "GET /late HTTP/1.1\r\n" HOST "\r\n"));
+		NEED(say(&c, "POST /y HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\n") && say(&c, "abc"));
+		cork = 0;
+		NEED(setsockopt(c.fd, IPPROTO_TCP, TCP_CORK, &cork, sizeof(cork)) == 0);
+		NEED(hear(&c, false) && body_has("5:hello"));
+		NEED(hear(&c, false) && body_is("late"));
+		NEED(hear(&c, false) && body_has("3:abc"));
+	}
+	NEED(setsockopt(c.fd, IPPROTO_TCP, TCP_CORK, &(int){ 1 }, sizeof(int)) == 0);
+	NEED(say(&c, "POST /z HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"));
+	NEED(say(&c, "3\r\nabc\r\n") && say(&c, "0\r\n\r\n"));
+	NEED(setsockopt(c.fd, IPPROTO_TCP, TCP_CORK, &(int){ 0 }, sizeof(int)) == 0);
+	NEED(hear(&c, false) && body_has("3:abc") && is_closed(&c));
+	return 0;
+}
+
+static void
+records_that_arrive_together_are_all_read(void **state)
+{
+	(void)state;
+	play(scene_together, NULL, house_tls(&house));
 }
 
 static int
@@ -273,6 +309,7 @@ main(void)
 		cmocka_unit_test(requests_and_late_answers_go_over_tls),
 		cmocka_unit_test(an_answer_that_fits_leaves_as_one_record),
 		cmocka_unit_test(large_bodies_pass_both_ways),
+		cmocka_unit_test(records_that_arrive_together_are_all_read),
 		cmocka_unit_test(a_request_knows_its_client_and_binding),
 		cmocka_unit_test(what_is_no_handshake_ends_and_is_told),
 		cmocka_unit_test(a_client_that_does_not_read_is_cut_off),
