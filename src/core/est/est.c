@@ -122,8 +122,10 @@ request_from_pem(struct buf *der, struct bytes text, struct err *e)
 	    "NEW CERTIFICATE REQUEST" : "CERTIFICATE REQUEST";
 	struct bytes one;
 	size_t n;
+	int r = pem_decode_all(der, &one, &n, 1, text, label, e);
 
-	return pem_decode_all(der, &one, &n, 1, text, label, e); /* of two, which would be meant? */
+	/* Of two, which would be meant? */
+	return r == E_TOOBIG ? err_set(e, E_FORMAT, "more than one PEM block") : r;
 }
 
 int

@@ -132,14 +132,17 @@ on_seen(void *ctx, struct pipe *p, struct pipe_msg *m)
 {
 	struct peer *peer = ctx;
 	struct wire w = wire_open(m->body);
-	struct bytes sha = wire_bytes(&w, SHA256_LEN);
+	char serial[48];
+	struct bytes sha;
 	struct cert_row row = { 0 };
 
 	(void)p;
+	wire_str(&w, serial, sizeof(serial));
+	sha = wire_bytes(&w, SHA256_LEN);
 	if (wire_end(&w, "seen", NULL) != 0 || sha.n != SHA256_LEN)
 		return;
-	if (cert_row_by_sha256(peer->a->db, sha.p, &row, NULL) == 0 && row.proved_at == 0)
-		(void)!cert_row_prove(peer->a->db, sha.p, clock_now(), NULL); /* told again at its next use */
+	if (cert_row_presented(peer->a->db, serial, sha.p, &row, NULL) == 0 && row.proved_at == 0)
+		(void)!cert_row_prove(peer->a->db, row.id, clock_now(), NULL); /* told again at its next use */
 	cert_row_clear(&row);
 }
 

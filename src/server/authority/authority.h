@@ -26,6 +26,7 @@ struct work {
 	struct buf body;             /* q borrows it */
 	struct proto_enrol q;
 	struct enrol x;
+	bool silent;                 /* the outcome is not recorded */
 	struct buf signature;
 	struct enrol_operator as_operator;
 	/* an operator's message */

@@ -89,14 +89,12 @@ note_dropped(struct authority *a, int64_t now, struct err *e)
 
 /* One outcome into the open transaction; what cannot be written becomes a refusal, alone. */
 static int
-record_one(struct authority *a, struct work *w, int64_t now, struct err *e)
+record_alone(struct authority *a, struct work *w, int64_t now, struct err *e)
 {
 	struct audit before = a->fleet->audit;
 	struct err why = { 0 };
 	int rc;
 
-	if (!recordable(a, &w->x, now))
-		return 0;
 	if ((rc = db_mark(a->db, e)) != 0)
 		return rc;
 	rc = enrol_record(&w->x, a->fleet, bytes_of_buf(&w->signature), now, &why);
@@ -111,21 +109,27 @@ record_one(struct authority *a, struct work *w, int64_t now, struct err *e)
 	/* A use that another request of this batch took, or a serial that exists: this request alone fails. */
 	log_event(L_WARN, "enrol.not-recorded", "request=%s why=%s", w->x.id, why.msg);
 	enrol_refuse(&w->x, 503, "server.conflict", "%s", why.msg);
-	w->x.fork = w->x.prove = false;
+	w->x.fork = false;
+	w->x.prove = 0;
 	return enrol_record(&w->x, a->fleet, (struct bytes){ 0 }, now, e);
 }
 
+/* each: every outcome so that it can fail alone; that copies each page it changes. */
 static int
-write_all(struct batch *b, struct err *e)
+write_all(struct batch *b, bool each, int64_t now, struct err *e)
 {
 	struct authority *a = b->a;
-	int64_t now = clock_now();
 	int rc = db_begin(a->db, e);
 
 	if (rc != 0)
 		return rc;
-	for (size_t i = 0; i < b->n && rc == 0; i++)
-		rc = record_one(a, b->work[i], now, e);
+	for (size_t i = 0; i < b->n && rc == 0; i++) {
+		struct work *w = b->work[i];
+
+		if (w->silent)
+			continue;
+		rc = each ? record_alone(a, w, now, e) : enrol_record(&w->x, a->fleet, bytes_of_buf(&w->signature), now, e);
+	}
 	if (rc == 0)
 		rc = note_dropped(a, now, e);
 	if (rc != 0) {
@@ -140,9 +144,18 @@ commit(struct batch *b)
 {
 	struct authority *a = b->a;
 	struct audit before = a->fleet->audit;
+	int64_t now = clock_now();
 	struct err e = { 0 };
+	int rc;
 
-	if (write_all(b, &e) == 0) {
+	for (size_t i = 0; i < b->n; i++)
+		b->work[i]->silent = !recordable(a, &b->work[i]->x, now);
+	rc = write_all(b, false, now, &e);
+	if (rc != 0 && rc != E_UNAVAIL && rc != E_IO) { /* one of them cannot be written: which? */
+		a->fleet->audit = before;
+		rc = write_all(b, true, now, &e);
+	}
+	if (rc == 0) {
 		authority_store_state(a, true, "");
 		finish(b);
 		return;
@@ -210,6 +223,7 @@ gather(struct batch *b, int64_t now)
 {
 	struct authority *a = b->a;
 	struct work **at = &a->first;
+	bool looking = db_look(a->db, NULL) == 0; /* if not, each question says why */
 
 	while (*at != NULL && b->n < AUTHORITY_BATCH && ((*at)->verb == NULL || (*at)->as_operator.actor != NULL)) {
 		struct work *w = *at;
@@ -223,6 +237,8 @@ gather(struct batch *b, int64_t now)
 		a->n_waiting--;
 		b->work[b->n++] = w;
 	}
+	if (looking)
+		db_look_end(a->db);
 	for (a->last = &a->first; *a->last != NULL; a->last = &(*a->last)->next)
 		;
 }

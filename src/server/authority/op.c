@@ -272,7 +272,7 @@ op_commit(struct work *w, const char *object, const char *text, struct err *e)
 	(void)snprintf(r.reason, sizeof(r.reason), "%s", w->verb->name);
 	(void)snprintf(r.actor, sizeof(r.actor), "%s", w->actor);
 	(void)snprintf(r.device, sizeof(r.device), "%s", strncmp(w->verb->name, "device.", 7) == 0 ? object : "");
-	(void)snprintf(r.text, sizeof(r.text), "%s %s%s%s", w->verb->name, object, text[0] != 0 ? ": " : "", text);
+	(void)snprintf(r.text, sizeof(r.text), "%s %s%s%s", w->verb->name, object, object[0] != 0 && text[0] != 0 ? ": " : "", text);
 	if ((rc = audit_append(&a->fleet->audit, a->db, &r, e)) == 0)
 		rc = db_commit(a->db, e);
 	if (rc != 0) {
@@ -287,10 +287,34 @@ op_commit(struct work *w, const char *object, const char *text, struct err *e)
 	return 0;
 }
 
+/* What was asked for, "key=value key=value", without what is secret or long. */
+static void
+describe(const struct work *w, struct buf *out)
+{
+	static const char *const left_out[] = { "name", "secret", "pem", "csr" };
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(w->args, key, value) {
+		bool skip = false;
+
+		for (size_t i = 0; i < N_OF(left_out); i++)
+			skip |= strcmp(key, left_out[i]) == 0;
+		if (skip)
+			continue;
+		buf_printf(out, "%s%s=", out->n != 0 ? " " : "", key);
+		if (json_is_string(value))
+			text_escape(out, bytes_of(json_string_value(value)));
+		else
+			json_print(out, value, false);
+	}
+}
+
 /* A WRITE verb: its changes, the record and the commit are one. */
 static int
 run_write(struct work *w, json_t **result, struct err *e)
 {
+	AUTO_BUF text = BUF_MAX(ROW_TEXT_MAX);
 	int rc = db_begin(w->a->db, e);
 
 	if (rc != 0)
@@ -299,7 +323,8 @@ run_write(struct work *w, json_t **result, struct err *e)
 		db_rollback(w->a->db);
 		return rc;
 	}
-	return op_commit(w, op_arg(w, "name", op_arg(w, "serial", "")), "", e);
+	describe(w, &text);
+	return op_commit(w, op_arg(w, "name", ""), buf_str(&text), e);
 }
 
 void

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "server/fleet/trace.h"
 #include "server/store/device_row.h"
@@ -22,6 +23,18 @@ struct binding {
 	const char **reason;
 };
 
+/* RFC 5280 7.1: outer blanks do not count, and inner ones count as one. */
+static void
+put_without_blanks(char out[257], const char *s)
+{
+	size_t n = 0;
+
+	for (; *s != 0 && n < 256; s++)
+		if (*s != ' ' || (n != 0 && out[n - 1] != ' '))
+			out[n++] = *s;
+	out[n - (n != 0 && out[n - 1] == ' ')] = 0;
+}
+
 void
 bind_requested(const struct csr *csr, char out[257])
 {
@@ -32,7 +45,7 @@ bind_requested(const struct csr *csr, char out[257])
 	for (size_t i = 0; s == NULL && i < csr->sans.n; i++)
 		if (csr->sans.san[i].kind == SAN_DNS)
 			s = (const char *)csr->sans.san[i].value;
-	(void)snprintf(out, 257, "%s", s != NULL ? s : "");
+	put_without_blanks(out, s != NULL ? s : "");
 }
 
 /* The names of the presented certificate, unchanged. */
@@ -95,7 +108,7 @@ no_other_device(struct binding *b, struct err *e)
 		const struct san *san = &b->out->sans.san[i];
 		const char *name = (const char *)san->value;
 
-		if (san->kind != SAN_DNS || strcmp(name, b->out->device) == 0)
+		if (san->kind != SAN_DNS || strcasecmp(name, b->out->device) == 0)
 			continue;
 		rc = device_row_find(b->fleet->db, name, &id, state, e);
 		if (rc == 0) {
@@ -140,6 +153,8 @@ same_device(struct binding *b, struct err *e)
 		rc = device_row_find(b->fleet->db, b->asked, &id, state, e);
 		if (rc != 0)
 			return rc == E_NOTFOUND ? 0 : rc;
+		if (id == b->own->row.device)
+			return 0;
 	}
 	*b->reason = "name.other-device";
 	return err_set(e, E_POLICY, "certificate is of device '%s', request asks for '%s'", mine, b->asked);

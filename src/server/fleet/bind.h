@@ -18,7 +18,7 @@ struct bound {
 	struct sans sans;
 };
 
-/* The device that a request speaks of: CN, else serialNumber, else the first dNSName; "" when it names none. */
+/* The device that a request speaks of: CN, else serialNumber, else the first dNSName, superfluous blanks dropped; "" when it names none. */
 void bind_requested(const struct csr *csr, char out[257]);
 
 /*

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
@@ -124,6 +125,8 @@ find_anchor(struct deciding *s, struct err *e)
 		return rc;
 	s->has_anchor = s->anchor.label[0] == 0 || strcmp(s->anchor.label, s->label->name) == 0;
 	s->cert = s->has_anchor ? CERT_ANCHOR : CERT_ANCHOR_ELSEWHERE;
+	if (s->q->cert_not_after < s->now) /* kept-alive connections outlive certificates */
+		s->cert = CERT_EXPIRED;
 	return 0;
 }
 
@@ -132,7 +135,7 @@ static int
 find_own(struct deciding *s, struct err *e)
 {
 	struct cert_row *row = &s->own.row;
-	int rc = cert_row_by_sha256(s->fleet->db, s->q->cert_sha256, row, e);
+	int rc = cert_row_presented(s->fleet->db, s->q->cert_serial, s->q->cert_sha256, row, e);
 
 	if (rc == E_NOTFOUND) {
 		if (s->q->cert_state == TRUST_OK)
@@ -147,7 +150,7 @@ find_own(struct deciding *s, struct err *e)
 	}
 	if (s->q->cert_state != TRUST_OK)
 		return 0;
-	if (row->not_after < s->now) { /* kept-alive connections outlive certificates */
+	if (row->not_after < s->now) {
 		s->cert = CERT_EXPIRED;
 		return 0;
 	}
@@ -156,8 +159,7 @@ find_own(struct deciding *s, struct err *e)
 	s->has_own = true;
 	s->cert = row->superseded_by != 0 && s->label != NULL && row->superseded_at + s->label->grace_s <= s->now ?
 	    CERT_SUPERSEDED : CERT_OWN;
-	s->x->prove = row->proved_at == 0;
-	memcpy(s->x->presented, row->sha256, SHA256_LEN);
+	s->x->prove = row->proved_at == 0 ? row->id : 0;
 	return 0;
 }
 
@@ -248,30 +250,6 @@ find_retry(struct deciding *s, const char *device, const char *actor, bool *foun
 	return 0;
 }
 
-/* A certificate that was renewed already renews nothing but for the retry of that renewal: two holders have one identity. */
-static int
-step_fork(struct deciding *s, struct err *e)
-{
-	char actor[160];
-	bool retry;
-	int rc;
-
-	if (s->operator != NULL || !renews_own(s) || s->own.row.superseded_by == 0 || s->q->csr_status != 0)
-		return 0;
-	(void)snprintf(actor, sizeof(actor), "certificate %s", s->own.row.serial);
-	if ((rc = find_retry(s, s->own.row.device_name, actor, &retry, e)) != 0)
-		return rc;
-	cert_row_clear(&s->x->cert); /* found again, and answered, by step_retry() */
-	if (retry) {
-		s->cert = CERT_OWN;
-		return 0;
-	}
-	(void)snprintf(s->x->device, sizeof(s->x->device), "%s", s->own.row.device_name);
-	(void)snprintf(s->x->actor, sizeof(s->x->actor), "%s", actor);
-	s->x->fork = true;
-	return refuse(s, 403, "device.forked", "the certificate presented was renewed already, and by another key: two hold this identity");
-}
-
 /* The one way that speaks for the request; under `all` every way must. */
 static unsigned
 speaking(const struct label *l, unsigned ways)
@@ -291,13 +269,41 @@ name_actor(struct deciding *s)
 	for (size_t i = 0; i < N_OF(rows) && n < sizeof(s->x->actor); i++) {
 		if ((s->ways & rows[i].way) == 0)
 			continue;
-		n += (size_t)snprintf(s->x->actor + n, sizeof(s->x->actor) - n, "%s%s ", n != 0 ? "+ " : "", rows[i].kind);
+		n += (size_t)snprintf(s->x->actor + n, sizeof(s->x->actor) - n, "%s%s ", n != 0 ? " + " : "", rows[i].kind);
 		if (n < sizeof(s->x->actor) && rows[i].who != NULL)
 			n += (size_t)snprintf(s->x->actor + n, sizeof(s->x->actor) - n, "%s", rows[i].who);
 		else if (n < sizeof(s->x->actor))
 			n += (size_t)snprintf(s->x->actor + n, sizeof(s->x->actor) - n, "%lld",
 			    (long long)(rows[i].way == WAY_CODE ? s->basic.id : s->secret.id));
 	}
+}
+
+/* A certificate that was renewed already renews nothing but for the retry of that renewal: two holders have one identity. */
+static int
+step_fork(struct deciding *s, struct err *e)
+{
+	struct verdict v;
+	bool retry;
+	int rc;
+
+	if (s->operator != NULL || !renews_own(s) || s->own.row.superseded_by == 0 || s->q->csr_status != 0)
+		return 0;
+	/* Who would it be if the certificate were still good?  That one's retry is no fork, and nobody else's try is. */
+	v = decide(CERT_OWN, s->header, s->secret_factor, s->label->rule);
+	s->ways = v.allow ? speaking(s->label, v.ways) : 0;
+	if ((s->ways & WAY_OWN) == 0)
+		return 0;
+	name_actor(s);
+	if ((rc = find_retry(s, s->own.row.device_name, s->x->actor, &retry, e)) != 0)
+		return rc;
+	cert_row_clear(&s->x->cert); /* found again, and answered, by step_retry() */
+	if (retry) {
+		s->cert = CERT_OWN;
+		return 0;
+	}
+	(void)snprintf(s->x->device, sizeof(s->x->device), "%s", s->own.row.device_name);
+	s->x->fork = true;
+	return refuse(s, 403, "device.forked", "the certificate presented was renewed already, and by another key: two hold this identity");
 }
 
 static int
@@ -574,7 +580,7 @@ enrol_conflict(const struct enrol *a, const struct enrol *b)
 {
 	if (a->kind != ENROL_ISSUE || b->kind != ENROL_ISSUE)
 		return false;
-	if (strcmp(a->device, b->device) == 0 || memcmp(a->cert.spki_sha256, b->cert.spki_sha256, SHA256_LEN) == 0)
+	if (strcasecmp(a->device, b->device) == 0 || memcmp(a->cert.spki_sha256, b->cert.spki_sha256, SHA256_LEN) == 0)
 		return true;
 	for (size_t i = 0; i < N_OF(a->credential); i++)
 		for (size_t j = 0; j < N_OF(b->credential); j++)

@@ -30,8 +30,7 @@ struct enrol {
 	struct buf trace;
 	bool fork;                     /* mark the device forked and raise an event */
 	int64_t credential[2];         /* to be used up: of the header and of the secret header; 0: none */
-	bool prove;                    /* presented is seen for the first time */
-	uint8_t presented[SHA256_LEN];
+	int64_t prove;                 /* id of the certificate presented, when it is seen for the first time; else 0 */
 	/* ENROL_ISSUE: what is to be signed by key_id.  ENROL_REPLAYED: cert is the old one. */
 	char key_id[PROTO_NAME_MAX];
 	struct buf tbs;

@@ -13,6 +13,7 @@ record_cert(struct enrol *x, struct fleet *f, struct bytes signature, int64_t no
 	struct cert_row *r = &x->cert;
 	int rc;
 
+	buf_reset(&r->der); /* of a try that was rolled back */
 	cert_assemble(&r->der, bytes_of_buf(&x->tbs), x->sig_alg, signature);
 	sha256(r->sha256, bytes_of_buf(&r->der));
 	if ((rc = device_row_touch(f->db, x->device, now, &r->device, e)) != 0 ||
@@ -65,8 +66,8 @@ enrol_record(struct enrol *x, struct fleet *f, struct bytes signature, int64_t n
 {
 	int rc = 0;
 
-	if (x->prove)
-		rc = cert_row_prove(f->db, x->presented, now, e);
+	if (x->prove != 0)
+		rc = cert_row_prove(f->db, x->prove, now, e);
 	if (rc == 0 && x->kind == ENROL_ISSUE)
 		rc = record_cert(x, f, signature, now, e);
 	if (rc == 0 && x->fork)

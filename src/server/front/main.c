@@ -27,10 +27,12 @@ serve_ready(struct front *f, struct http_request *r)
 static void
 tell_seen(struct front *f, const struct tls_peer *p)
 {
+	char serial[2 * CERT_SERIAL_MAX + 1];
 	AUTO_BUF b = { 0 };
 
 	if (p->state != TRUST_OK || !p->cert_parsed || f->authority == NULL)
 		return;
+	wire_put_str(&b, cert_serial_text(p->cert.serial, serial));
 	wire_put_bytes(&b, (struct bytes){ p->cert.sha256, SHA256_LEN });
 	(void)!pipe_send(f->authority, PROTO_SEEN, 0, bytes_of_buf(&b), -1, NULL); /* told again at its next use */
 }

@@ -33,7 +33,7 @@ enum proto_type {
 	/* front -> authority */
 	PROTO_ENROL = 60,     /* struct proto_enrol */
 	PROTO_ENROLLED,       /* authority -> front: struct proto_enrolled */
-	PROTO_SEEN,           /* front -> authority: bytes sha256 of one of our certificates, used in a handshake (proves a generation) */
+	PROTO_SEEN,           /* front -> authority: str serial, bytes sha256 of one of our certificates, used in a handshake (proves a generation) */
 	/* console -> authority */
 	PROTO_OP = 80,        /* bytes JSON {"verb","args","actor","token"}, bytes struct proto_enrol (the csr of cert.request; else empty) */
 	PROTO_OP_ANSWER,      /* u32 HTTP status, bytes JSON {"ok":true,"result"} or {"ok":false,"error":{"code","message","hint"}} */

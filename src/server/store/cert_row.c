@@ -79,12 +79,13 @@ cert_row_insert(struct db *d, struct cert_row *r, struct err *e)
 }
 
 int
-cert_row_by_sha256(struct db *d, const uint8_t sha256[ROW_HASH_LEN], struct cert_row *r, struct err *e)
+cert_row_presented(struct db *d, const char *serial, const uint8_t sha256[ROW_HASH_LEN], struct cert_row *r, struct err *e)
 {
 	struct query q;
-	int rc = query_open(&q, d, e, SELECT("c.der") "WHERE c.sha256 = ?", "b", (struct bytes){ sha256, ROW_HASH_LEN });
+	int rc = query_open(&q, d, e, SELECT("c.der") "WHERE c.serial = ? AND c.sha256 = ?", "sb", serial,
+	    (struct bytes){ sha256, ROW_HASH_LEN });
 
-	return rc != 0 ? rc : only_row(&q, r, "by digest", e);
+	return rc != 0 ? rc : only_row(&q, r, serial, e);
 }
 
 int
@@ -173,10 +174,9 @@ cert_row_supersede(struct db *d, int64_t device, const char *label, int64_t by, 
 }
 
 int
-cert_row_prove(struct db *d, const uint8_t sha256[ROW_HASH_LEN], int64_t now, struct err *e)
+cert_row_prove(struct db *d, int64_t id, int64_t now, struct err *e)
 {
-	return db_run(d, e, "UPDATE cert SET proved_at = ? WHERE sha256 = ? AND proved_at IS NULL", "ib", now,
-	    (struct bytes){ sha256, ROW_HASH_LEN });
+	return db_run(d, e, "UPDATE cert SET proved_at = ? WHERE id = ? AND proved_at IS NULL", "ii", now, id);
 }
 
 int

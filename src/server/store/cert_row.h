@@ -22,8 +22,9 @@ struct cert_row {
 };
 void cert_row_clear(struct cert_row *r);
 
-int cert_row_insert(struct db *d, struct cert_row *r, struct err *e) MUST_CHECK; /* sets r->id; E_EXISTS: serial or certificate twice */
-int cert_row_by_sha256(struct db *d, const uint8_t sha256[ROW_HASH_LEN], struct cert_row *r, struct err *e) MUST_CHECK;
+int cert_row_insert(struct db *d, struct cert_row *r, struct err *e) MUST_CHECK; /* sets r->id; E_EXISTS: serial twice */
+/* By its serial, which is indexed and ours alone, and its whole digest. */
+int cert_row_presented(struct db *d, const char *serial, const uint8_t sha256[ROW_HASH_LEN], struct cert_row *r, struct err *e) MUST_CHECK;
 int cert_row_by_serial(struct db *d, const char *serial, struct cert_row *r, struct err *e) MUST_CHECK;
 int cert_row_by_id(struct db *d, int64_t id, struct cert_row *r, struct err *e) MUST_CHECK;
 /* The newest unrevoked answer to the same asker for the same key at or after `since`: what a retry gets.  E_NOTFOUND. */
@@ -38,7 +39,7 @@ int cert_row_live(struct db *d, int64_t device, const char *label, int64_t now, 
 int cert_row_descends(struct db *d, int64_t device, int64_t parent, bool *yes, struct err *e) MUST_CHECK;
 /* All unsuperseded certificates of the device at the label, older than `by`, are superseded by it. */
 int cert_row_supersede(struct db *d, int64_t device, const char *label, int64_t by, int64_t now, struct err *e) MUST_CHECK;
-int cert_row_prove(struct db *d, const uint8_t sha256[ROW_HASH_LEN], int64_t now, struct err *e) MUST_CHECK;
+int cert_row_prove(struct db *d, int64_t id, int64_t now, struct err *e) MUST_CHECK;
 int cert_row_revoke(struct db *d, int64_t id, int64_t now, int reason, struct err *e) MUST_CHECK;
 /*
  * List: NULL or "" filters nothing; state active, superseded, revoked or expired as of now; ids below `after`

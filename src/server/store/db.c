@@ -203,6 +203,19 @@ db_begin(struct db *d, struct err *e)
 }
 
 int
+db_look(struct db *d, struct err *e)
+{
+	return db_run(d, e, "BEGIN", "");
+}
+
+void
+db_look_end(struct db *d)
+{
+	if (db_run(d, NULL, "COMMIT", "") != 0)
+		db_rollback(d);
+}
+
+int
 db_commit(struct db *d, struct err *e)
 {
 	int rc = db_run(d, e, "COMMIT", "");

@@ -23,6 +23,9 @@ AUTO_DEFINE(db, db_free)
 int db_begin(struct db *d, struct err *e) MUST_CHECK;
 /* On success everything since db_begin() is on the disk; on failure it is rolled back (E_UNAVAIL: disk full, I/O error). */
 int db_commit(struct db *d, struct err *e) MUST_CHECK;
+/* Between these two are questions alone, to one state of the store: the lock is taken once and not for each. */
+int db_look(struct db *d, struct err *e) MUST_CHECK;
+void db_look_end(struct db *d);
 void db_rollback(struct db *d); /* also when no transaction is open */
 /* One piece of a transaction that can be taken back alone: mark, then keep it or undo to the mark. */
 int db_mark(struct db *d, struct err *e) MUST_CHECK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/schema.c - the tables; SQL that PostgreSQL takes too but for STRICT and BLOB */
+/* store/schema.c - the tables; SQL that PostgreSQL takes too but for STRICT, BLOB and NOCASE */
 #include "server/store/schema.h"
 
 #include <assert.h>
@@ -14,17 +14,18 @@ static const char version_1[] =
 "  parent INTEGER REFERENCES ca(id), key_id TEXT NOT NULL UNIQUE, key_type TEXT NOT NULL,"
 "  der BLOB NOT NULL, spki_sha256 BLOB NOT NULL, crl INTEGER NOT NULL, crl_number INTEGER NOT NULL,"
 "  crl_next INTEGER NOT NULL, crl_url TEXT NOT NULL, aia_url TEXT NOT NULL, created_at INTEGER NOT NULL) STRICT;"
-"CREATE TABLE device(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL,"
+/* RFC 5280 7.1: names that differ in case alone are one name. */
+"CREATE TABLE device(id INTEGER PRIMARY KEY, name TEXT NOT NULL COLLATE NOCASE UNIQUE, state TEXT NOT NULL,"
 "  created_at INTEGER NOT NULL, last_contact INTEGER NOT NULL) STRICT;"
 "CREATE TABLE cert(id INTEGER PRIMARY KEY, ca INTEGER NOT NULL REFERENCES ca(id), serial TEXT NOT NULL UNIQUE,"
-"  sha256 BLOB NOT NULL UNIQUE, spki_sha256 BLOB NOT NULL, device INTEGER NOT NULL REFERENCES device(id),"
+"  sha256 BLOB NOT NULL, spki_sha256 BLOB NOT NULL, device INTEGER NOT NULL REFERENCES device(id),"
 "  profile TEXT NOT NULL, label TEXT NOT NULL, subject TEXT NOT NULL, sans TEXT NOT NULL,"
 "  not_before INTEGER NOT NULL, not_after INTEGER NOT NULL, parent INTEGER REFERENCES cert(id),"
 "  superseded_by INTEGER REFERENCES cert(id), superseded_at INTEGER, authorised_by TEXT NOT NULL,"
 "  request_id TEXT NOT NULL, issued_at INTEGER NOT NULL, revoked_at INTEGER, revoked_reason INTEGER,"
 "  proved_at INTEGER, der BLOB NOT NULL) STRICT;"
 "CREATE INDEX cert_spki ON cert(spki_sha256);"
-"CREATE INDEX cert_device ON cert(device, label, id);"
+"CREATE INDEX cert_device ON cert(device, label, superseded_by);"
 "CREATE INDEX cert_revoked ON cert(ca, revoked_at) WHERE revoked_at IS NOT NULL;"
 "CREATE TABLE anchor(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, der BLOB NOT NULL,"
 "  label TEXT NOT NULL, scope TEXT NOT NULL, scope_value TEXT NOT NULL, active INTEGER NOT NULL,"
