@@ -512,14 +512,27 @@ fill_row(struct deciding *s, const struct issue_out *out)
 	r->issued_at = s->now;
 }
 
+/* A short-lived certificate begets no longer-lived one: an LDevID cannot turn itself into an IDevID of years. */
+static int64_t
+lifetime_of(struct deciding *s)
+{
+	int64_t life = s->own.row.not_after - s->own.row.issued_at;
+
+	if (s->operator != NULL)
+		return s->operator->lifetime_s;
+	if ((s->ways & WAY_OWN) == 0 || life >= s->profile->lifetime_s || strcmp(s->own.row.profile, s->profile->name) == 0)
+		return 0;
+	trace_add(&s->x->trace, TRACE_NOTE, "lifetime", "limited to that of the certificate presented");
+	return life;
+}
+
 static int
 step_issue(struct deciding *s, struct err *e)
 {
 	char until[CLOCK_TEXT_MAX];
 	struct issue_out out = { 0 };
 	struct issue_want want = { .profile = s->profile, .subject = &s->bound.subject, .sans = &s->bound.sans,
-		.spki = s->q->csr.spki, .key_type = s->q->csr.key_type, .now = s->now,
-		.lifetime_s = s->operator != NULL ? s->operator->lifetime_s : 0 };
+		.spki = s->q->csr.spki, .key_type = s->q->csr.key_type, .now = s->now, .lifetime_s = lifetime_of(s) };
 	int rc;
 
 	serial_random(want.serial);
