@@ -55,18 +55,17 @@ server_ctx(const char *chain_file, const char *key_file, const char *root_file, 
 
 double
 bare_accept(const char *chain_file, const char *key_file, const char *root_file, const char *issuing_file, int fd,
-    double seconds, long *n)
+    int until, long *n)
 {
 	SSL_CTX *ctx = server_ctx(chain_file, key_file, root_file, issuing_file);
-	double end = wall_s() + seconds, began = cpu_us();
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = until } };
+	double began = cpu_us();
 
-	for (*n = 0; wall_s() < end;) {
-		int client = poll(&p, 1, 100) == 1 ? accept4(fd, NULL, NULL, SOCK_CLOEXEC) : -1;
+	for (*n = 0; poll(p, 2, -1) > 0 && p[1].revents == 0;) {
+		int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 		SSL *ssl;
 
-		if (client < 0)
-			continue;
+		MUST(client >= 0);
 		MUST((ssl = SSL_new(ctx)) != NULL && SSL_set_fd(ssl, client) == 1);
 		if (SSL_accept(ssl) == 1)
 			(*n)++;

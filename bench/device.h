@@ -30,7 +30,7 @@ void device_enrol(struct device *d, const char *label, const char *op, const cha
 
 /* bare.c: what the same machine needs for the same arithmetic without a server; CPU microseconds */
 double bare_accept(const char *chain_file, const char *key_file, const char *root_file, const char *issuing_file, int fd,
-    double seconds, long *n);
+    int until, long *n);                                       /* fd: listening; until: hangs up when all clients have ended */
 double bare_sign(void);
 double bare_verify(void);
 double bare_request(void);                                     /* read a request and verify its signature */

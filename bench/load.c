@@ -30,7 +30,7 @@
 struct job {
 	const char *mode, *code, *const *more;
 	struct place place;
-	int n;
+	int n, run;                /* run: in the names of its devices, so that they are new ones */
 	double seconds;
 	volatile long *done;       /* one a device, shared with its process */
 };
@@ -55,7 +55,7 @@ once(struct device *d, const struct job *j)
 static void
 be_born(struct device *d, const struct job *j, int i)
 {
-	(void)snprintf(d->name, sizeof(d->name), "bench-%d-%d", getppid(), i);
+	(void)snprintf(d->name, sizeof(d->name), "bench-%d-%d", j->run, i);
 	device_connect(d, &j->place);
 	device_enrol(d, strcmp(j->mode, "kept") == 0 ? LABEL_BIRTH : LABEL, "simpleenroll", j->code, 0);
 	device_hang_up(d);
@@ -105,9 +105,9 @@ reap(const struct job *j)
 	return sum;
 }
 
-/* Start the devices; returns what closes to let them go. */
+/* Start the devices; returns what is to be closed to let them go.  *over hangs up when the last has ended. */
 static int
-populate(struct job *j, int bare_fd, int bare_port)
+populate(struct job *j, int bare_fd, int bare_port, int *over)
 {
 	int ready[2], go[2];
 	char c;
@@ -126,13 +126,14 @@ populate(struct job *j, int bare_fd, int bare_port)
 	(void)close(go[0]);
 	for (int i = 0; i < j->n; i++)
 		MUST(read(ready[0], &c, 1) == 1);
+	*over = ready[0];
 	return go[1];
 }
 
 static void
 enrol(struct job *j)
 {
-	int go = populate(j, -1, 0);
+	int over, go = populate(j, -1, 0, &over);
 	double began;
 	long n;
 
@@ -148,17 +149,16 @@ bare(struct job *j)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	socklen_t len = sizeof(at);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), go;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), go, over;
 	double us;
 	long n;
 
 	MUST(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 && listen(fd, 1024) == 0);
 	MUST(getsockname(fd, (struct sockaddr *)&at, &len) == 0);
-	go = populate(j, fd, ntohs(at.sin_port));
+	go = populate(j, fd, ntohs(at.sin_port), &over);
 	wait_line();
 	(void)close(go);
-	/* The server stays until the last device has ended. */
-	us = bare_accept(j->more[0], j->more[1], j->place.root_file, j->more[2], fd, j->seconds + 0.3, &n);
+	us = bare_accept(j->more[0], j->more[1], j->place.root_file, j->more[2], fd, over, &n);
 	(void)close(fd);
 	(void)reap(j);
 	(void)printf("{\"n\": %ld, \"cpu_us\": %.2f}\n", n, us);
@@ -195,6 +195,7 @@ main(int argc, char **argv)
 	j.place = (struct place){ .port = atoi(argv[2]), .root_file = argv[3] };
 	j.code = argv[4];
 	j.n = atoi(argv[5]);
+	j.run = getpid();
 	j.seconds = argc > 6 ? atof(argv[6]) : 0;
 	j.more = (const char *const *)argv + 7;
 	if (strcmp(j.mode, "idle") == 0)

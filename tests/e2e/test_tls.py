@@ -82,9 +82,11 @@ def test_sessions_are_not_resumed(server, tmp_path):
             assert "Reused" not in s_client(server, version, "-sess_in", str(s)).text
 
 
-def test_http_1_1_is_the_only_protocol_offered(server):
-    """C7"""
-    assert "ALPN protocol: http/1.1" in s_client(server, "-alpn", "h2,http/1.1").text
+def test_http_1_is_the_only_protocol_offered(server):
+    """C7; curl --http1.0 names http/1.0 alone"""
+    assert "ALPN protocol: http/1.1" in s_client(server, "-alpn", "h2,http/1.0,http/1.1").text
+    assert "ALPN protocol: http/1.0" in s_client(server, "-alpn", "http/1.0").text
+    assert "No ALPN negotiated" in s_client(server).text
     r = s_client(server, "-alpn", "h2")
     assert r.returncode != 0 and "no application protocol" in r.text
 

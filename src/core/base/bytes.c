@@ -46,7 +46,7 @@ static bool
 buf_room(struct buf *b, size_t n)
 {
 	size_t max = b->max != 0 ? b->max : BUF_DEFAULT_MAX;
-	size_t cap = b->cap != 0 ? b->cap : 64;
+	size_t cap = b->cap != 0 ? b->cap : 256;
 
 	if (b->over || n > max || b->n > max - n) {
 		b->over = true;
@@ -91,13 +91,15 @@ buf_put_u8(struct buf *b, uint8_t v)
 void
 buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
+	size_t room = b->over || b->p == NULL ? 0 : b->cap - b->n;
 	va_list again;
 	int n;
 
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(room != 0 ? (char *)b->p + b->n : NULL, room, fmt, ap);
 	if (n > 0 && buf_room(b, (size_t)n)) {
-		(void)vsnprintf((char *)b->p + b->n, (size_t)n + 1, fmt, again);
+		if ((size_t)n >= room)
+			(void)vsnprintf((char *)b->p + b->n, (size_t)n + 1, fmt, again);
 		b->n += (size_t)n;
 	}
 	va_end(again);

@@ -2,10 +2,13 @@
 /* net/canned.c - the refusals that the server words itself */
 #include "core/net/canned.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "core/base/clock.h"
 #include "core/base/rnd.h"
 
-#define ID_OCTETS 12
+#define ID_RANDOM 8 /* octets, behind 4 of time */
 
 static const struct {
 	unsigned status;
@@ -49,8 +52,9 @@ put_date(struct buf *out, int64_t now)
 void
 canned_id(char out[HTTP_ID_MAX])
 {
-	out[0] = 'r';
-	rnd_hex(out + 1, ID_OCTETS);
+	/* Time first: ids that stand side by side in time do so in an index, too, which writes fewer pages. */
+	(void)snprintf(out, HTTP_ID_MAX, "r%08x", (unsigned)clock_now());
+	rnd_hex(out + strlen(out), ID_RANDOM);
 }
 
 void

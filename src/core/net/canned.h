@@ -5,7 +5,7 @@
 
 #include "core/net/http.h"
 
-void canned_id(char out[HTTP_ID_MAX]); /* a new random one */
+void canned_id(char out[HTTP_ID_MAX]); /* a new one: "r", the time, 64 random bits */
 /* Append "reason: text\nrequest: id\n". */
 void canned_text(struct buf *out, const char *reason, const char *text, const char *id);
 /* Append a whole text/plain answer that closes the connection; now: for its Date. */

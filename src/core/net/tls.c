@@ -25,7 +25,7 @@ static const char ciphers_1_2[] =
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
-static const unsigned char alpn_http_1_1[] = "\x08http/1.1";
+static const unsigned char alpn_ours[] = "\x08http/1.1\x08http/1.0"; /* curl --http1.0 offers the latter alone */
 
 struct tls_server {
 	SSL_CTX *ctx;
@@ -35,6 +35,7 @@ struct tls_server {
 
 /* What the handshake's judge said of a client's chain; hangs on the SSL. */
 struct verdict {
+	bool judged;
 	enum trust_state state;
 	uint32_t anchor;
 	char detail[160];
@@ -75,7 +76,7 @@ on_client_chain(X509_STORE_CTX *ctx, void *arg)
 			return 0;
 		}
 	}
-	*v = (struct verdict){ .state = TRUST_UNKNOWN_ISSUER, .anchor = TRUST_ANCHOR_NONE };
+	*v = (struct verdict){ .judged = t != NULL, .state = TRUST_UNKNOWN_ISSUER, .anchor = TRUST_ANCHOR_NONE };
 	if (t != NULL)
 		trust_judge_client(t, ctx, &v->state, &v->anchor, v->detail, sizeof(v->detail));
 	else
@@ -92,7 +93,7 @@ on_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen, const unsign
 	unsigned char *chosen;
 
 	(void)ssl, (void)arg;
-	if (SSL_select_next_proto(&chosen, outlen, alpn_http_1_1, sizeof(alpn_http_1_1) - 1, in, inlen) !=
+	if (SSL_select_next_proto(&chosen, outlen, alpn_ours, sizeof(alpn_ours) - 1, in, inlen) !=
 	    OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = chosen;
@@ -282,12 +283,13 @@ tls_peer_fill(struct tls_peer *p, SSL *ssl)
 	X509 *x = SSL_get0_peer_certificate(ssl);
 	const struct verdict *v = verdict_index >= 0 ? SSL_get_ex_data(ssl, verdict_index) : NULL;
 
-	*p = (struct tls_peer){ .ems = has_ems(ssl), .state = TRUST_NONE, .anchor = TRUST_ANCHOR_NONE };
+	*p = (struct tls_peer){ .ems = has_ems(ssl), .judged = true, .state = TRUST_NONE, .anchor = TRUST_ANCHOR_NONE };
 	(void)snprintf(p->version, sizeof(p->version), "%s", SSL_get_version(ssl));
 	(void)snprintf(p->cipher, sizeof(p->cipher), "%s", SSL_get_cipher_name(ssl));
 	if (x == NULL)
 		return;
 	fill_cert(p, x);
+	p->judged = v == NULL || v->judged;
 	p->state = v != NULL ? v->state : TRUST_UNKNOWN_ISSUER;
 	p->anchor = v != NULL ? v->anchor : TRUST_ANCHOR_NONE;
 	(void)snprintf(p->detail, sizeof(p->detail), "%s", v != NULL ? v->detail : "not judged");

@@ -13,7 +13,7 @@
 struct tls_server;
 /*
  * chain_pem: leaf first; the root may be there and is sent (people fetch it with s_client -showcerts).
- * TLS 1.2 and 1.3, ECDHE AEAD suites, no tickets, no session cache, no renegotiation, ALPN http/1.1,
+ * TLS 1.2 and 1.3, ECDHE AEAD suites, no tickets, no session cache, no renegotiation, ALPN http/1.1 or http/1.0,
  * certificate lists at most 32 KiB, depth at most 4.  When ask_client: a certificate is requested, never
  * required, and a bad one does not end the handshake: it is judged, and the request decides.
  * E_FORMAT, E_CRYPTO (key and certificate do not match, ...).
@@ -30,6 +30,7 @@ struct tls_peer {
 	char version[16];          /* "TLSv1.3" */
 	char cipher[48];
 	bool ems;                  /* extended master secret (always true for 1.3) */
+	bool judged;               /* false: a certificate came before the anchors were known; state says nothing then */
 	enum trust_state state;
 	uint32_t anchor;           /* TRUST_ANCHOR_NONE unless state is TRUST_OK or the chain was found all the same */
 	char detail[160];

@@ -209,10 +209,14 @@ void
 loop_timer_at(struct loop_timer *t, uint64_t monotonic_ms)
 {
 	uint64_t us;
+	int r;
 
 	if (__builtin_mul_overflow(monotonic_ms, 1000, &us))
 		us = UINT64_MAX;
-	need(sd_event_source_set_time(t->source, us), "setting a timer");
+	r = sd_event_source_set_time(t->source, us);
+	if (r == -ESTALE)
+		return; /* the loop has ended: what is torn down after it may still ask for time */
+	need(r, "setting a timer");
 	need(sd_event_source_set_enabled(t->source, SD_EVENT_ONESHOT), "setting a timer");
 }
 

@@ -67,6 +67,18 @@ authority_done(struct authority *a)
 	a->busy = false;
 }
 
+/* A batch does not follow another at once: what comes meanwhile shares its commit, the dearest part of it. */
+static bool
+waits_for_more(struct authority *a)
+{
+	uint64_t at = a->batch_at_ms + AUTHORITY_APART_MS;
+
+	if (a->n_waiting >= AUTHORITY_BATCH || a->draining || clock_monotonic_ms() >= at)
+		return false;
+	loop_timer_at(a->pace, at);
+	return true;
+}
+
 /* Each turn of the loop ends here, so that all that came in during the turn can share a commit. */
 void
 authority_next(struct authority *a)
@@ -84,6 +96,8 @@ authority_next(struct authority *a)
 			a->n_waiting--;
 			a->busy = true;
 			op_run(w);
+		} else if (waits_for_more(a)) {
+			return;
 		} else {
 			batch_run(a);
 		}

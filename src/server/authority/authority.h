@@ -10,6 +10,7 @@
 #include "server/proto/settings.h"
 
 #define AUTHORITY_BATCH     64      /* enrolments that share one commit */
+#define AUTHORITY_APART_MS  5       /* between the beginnings of two batches: a busy moment shares commits */
 #define AUTHORITY_QUEUE     4096    /* enrolments that wait; over it fronts hear 503 */
 #define AUTHORITY_SIGN_MS   5000    /* how long a signature may take */
 #define AUTHORITY_FRONTS    64
@@ -53,6 +54,7 @@ struct authority {
 	struct loop *loop;
 	struct settings settings;
 	int64_t started_at;
+	int lock;                    /* of the store: an authority that outlives its supervisor must not meet its successor */
 	struct db *db;
 	struct fleet *fleet;
 	struct pipe *signer;
@@ -63,7 +65,8 @@ struct authority {
 	size_t n_waiting;
 	bool busy;                   /* a batch, an operator's verb or a CRL is under way */
 	struct batch *batch;
-	struct loop_timer *tick;
+	uint64_t batch_at_ms;        /* when the last one began; 0: the next need not wait */
+	struct loop_timer *tick, *pace;
 	bool store_ok;
 	char store_why[200];
 	/* refusals of strangers that are recorded in detail: a bucket */

@@ -229,6 +229,7 @@ gather(struct batch *b, int64_t now)
 		struct work *w = *at;
 
 		if (!decide_one(b, w, now)) {
+			a->batch_at_ms = 0;
 			at = &w->next;
 			continue;
 		}
@@ -251,7 +252,10 @@ batch_run(struct authority *a)
 	b->a = a;
 	a->batch = b;
 	a->busy = true;
+	a->batch_at_ms = clock_monotonic_ms();
 	gather(b, clock_now());
+	if (b->n < 2)
+		a->batch_at_ms = 0; /* one alone does not wait for company that did not come */
 	for (size_t i = 0; i < b->n; i++)
 		b->waiting += b->work[i]->x.kind == ENROL_ISSUE;
 	if (b->waiting == 0) {

@@ -89,6 +89,9 @@ on_start(void *ctx, struct err *e)
 	uint8_t key[32];
 	int rc;
 
+	(void)snprintf(path, sizeof(path), "%s/store/lock", a->settings.dir);
+	if ((rc = file_lock(&a->lock, path, e)) != 0)
+		return err_prefix(e, (enum err_code)rc, "another authority has the store still");
 	(void)snprintf(path, sizeof(path), "%s/store/estuary.db", a->settings.dir);
 	if ((rc = db_open(&a->db, path, e)) != 0 || (rc = load_key(a, key, e)) != 0 ||
 	    (rc = fleet_open(&a->fleet, a->db, key, e)) != 0)
@@ -102,6 +105,7 @@ on_start(void *ctx, struct err *e)
 	for (size_t i = 0; i < N_OF(a->peers); i++)
 		if (a->peers[i].serial != 0 && a->peers[i].role == ROLE_FRONT)
 			snapshot_send(a, &a->peers[i]);
+	a->pace = loop_timer_new(a->loop, on_idle, a);
 	a->tick = loop_timer_new(a->loop, on_tick, a);
 	loop_timer_in(a->tick, 200);
 	return 0;
@@ -130,12 +134,14 @@ main(void)
 	struct authority *a = mem_zalloc(sizeof(*a));
 	int status;
 
+	a->lock = -1;
 	a->loop = loop_new();
 	a->last = &a->first;
 	loop_on_idle(a->loop, on_idle, a);
 	status = role_main(ROLE_AUTHORITY, &hooks, a, a->loop);
 	fleet_free(a->fleet);
 	db_free(a->db);
+	fd_autoclose(&a->lock);
 	loop_free(a->loop);
 	mem_free(a);
 	return status;

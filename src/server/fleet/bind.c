@@ -96,29 +96,35 @@ renew(struct binding *b, struct err *e)
 	return 0;
 }
 
-/* No alternative name may be the very name of another device. */
+/* Is this the very name of another device? */
 static int
-no_other_device(struct binding *b, struct err *e)
+not_others(struct binding *b, const char *name, const char *what, struct err *e)
 {
-	char state[16];
+	char plain[257], state[16];
 	int64_t id;
 	int rc;
 
-	for (size_t i = 0; i < b->out->sans.n; i++) {
-		const struct san *san = &b->out->sans.san[i];
-		const char *name = (const char *)san->value;
+	put_without_blanks(plain, name);
+	if (strcasecmp(plain, b->out->device) == 0)
+		return 0;
+	rc = device_row_find(b->fleet->db, plain, &id, state, e);
+	if (rc != 0)
+		return rc == E_NOTFOUND ? 0 : rc;
+	*b->reason = "name.other-device";
+	return err_set(e, E_POLICY, "%s '%s' is the name of another device", what, plain);
+}
 
-		if (san->kind != SAN_DNS || strcasecmp(name, b->out->device) == 0)
-			continue;
-		rc = device_row_find(b->fleet->db, name, &id, state, e);
-		if (rc == 0) {
-			*b->reason = "name.other-device";
-			return err_set(e, E_POLICY, "alternative name '%s' is the name of another device", name);
-		}
-		if (rc != E_NOTFOUND)
-			return rc;
-	}
-	return 0;
+/* A device is known by CN, serialNumber or dNSName (bind_requested()): none of them may be another's. */
+static int
+no_other_device(struct binding *b, struct err *e)
+{
+	const char *serial = name_get(&b->out->subject, OID_SERIAL_NUMBER);
+	int rc = serial != NULL ? not_others(b, serial, "serialNumber", e) : 0;
+
+	for (size_t i = 0; i < b->out->sans.n && rc == 0; i++)
+		if (b->out->sans.san[i].kind == SAN_DNS)
+			rc = not_others(b, (const char *)b->out->sans.san[i].value, "alternative name", e);
+	return rc;
 }
 
 /* Names from request and profile, for b->out->device. */
@@ -176,6 +182,13 @@ derive(struct binding *b, struct err *e)
 	return rc;
 }
 
+static int
+no_name(struct binding *b, struct err *e)
+{
+	*b->reason = "name.missing";
+	return err_set(e, E_POLICY, "request names no device (no CN, serialNumber or dNSName)");
+}
+
 /* reenrol = off: any new name, our own, or one that we enrolled before. */
 static int
 free_name(struct binding *b, struct err *e)
@@ -183,9 +196,12 @@ free_name(struct binding *b, struct err *e)
 	bool live = false, ours = false;
 	char state[16];
 	int64_t id;
-	int rc = device_row_find(b->fleet->db, b->asked, &id, state, e);
+	int rc;
 
+	if (b->asked[0] == 0)
+		return no_name(b, e);
 	(void)snprintf(b->out->device, sizeof(b->out->device), "%s", b->asked);
+	rc = device_row_find(b->fleet->db, b->asked, &id, state, e);
 	if (rc != 0 && rc != E_NOTFOUND)
 		return rc;
 	if (rc == 0 && id != b->own->row.device) {
@@ -231,10 +247,8 @@ bind_names(struct bound *out, struct fleet *f, const struct label *l, const stru
 	bind_requested(&q->csr, b.asked);
 	if (own != NULL)
 		return with_own(&b, e);
-	if (b.asked[0] == 0) {
-		*reason = "name.missing";
-		return err_set(e, E_POLICY, "request names no device (no CN, serialNumber or dNSName)");
-	}
+	if (b.asked[0] == 0)
+		return no_name(&b, e);
 	(void)snprintf(out->device, sizeof(out->device), "%s", b.asked);
 	return from_request(&b, e);
 }

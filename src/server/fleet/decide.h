@@ -47,6 +47,8 @@ struct verdict {
  * all: every accepted class is right.  A wrong password is refused even beside a right certificate where the label
  * takes passwords; a certificate that has merely expired, is unknown or superseded is passed over when another way is right;
  * a revoked or unrecorded one of ours, or a broken one, is refused whatever else there is.
+ * 401 (with its challenge) only where an Authorization that is not right already could help; at a label that takes
+ * neither passwords nor codes an Authorization is not looked at, but a malformed one is refused everywhere.
  */
 struct verdict decide(enum cert_factor cert, enum header_factor header, enum secret_factor secret, struct rule rule);
 const char *decide_cert_name(enum cert_factor f);     /* "own", "expired", ... for traces and tests */

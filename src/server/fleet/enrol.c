@@ -302,7 +302,8 @@ step_fork(struct deciding *s, struct err *e)
 		return 0;
 	}
 	(void)snprintf(s->x->device, sizeof(s->x->device), "%s", s->own.row.device_name);
-	s->x->fork = true;
+	/* Once: its holder must not be able to fill the store with events. */
+	s->x->fork = strcmp(s->own.row.device_state, "forked") != 0 && strcmp(s->own.row.device_state, "retired") != 0;
 	return refuse(s, 403, "device.forked", "the certificate presented was renewed already, and by another key: two hold this identity");
 }
 
@@ -316,6 +317,8 @@ step_decide(struct deciding *s, struct err *e)
 		(void)snprintf(s->x->actor, sizeof(s->x->actor), "%s", s->operator->actor);
 		return 0;
 	}
+	/* Past this step a certificate beyond its grace is none, also beside a credential that is right. */
+	s->has_own = s->has_own && s->cert == CERT_OWN;
 	v = decide(s->cert, s->header, s->secret_factor, s->label->rule);
 	if (!v.allow) {
 		(void)refuse(s, v.status, v.reason, v.text);
@@ -362,7 +365,7 @@ step_request(struct deciding *s, struct err *e)
 static int
 step_names(struct deciding *s, struct err *e)
 {
-	const struct own_cert *own = s->has_own && (s->cert == CERT_OWN) ? &s->own : NULL;
+	const struct own_cert *own = s->has_own ? &s->own : NULL;
 	const char *reason;
 	int rc;
 
@@ -506,7 +509,7 @@ fill_row(struct deciding *s, const struct issue_out *out)
 	(void)snprintf(r->sans, sizeof(r->sans), "%s", sans_text(&s->bound.sans, text));
 	r->not_before = out->not_before;
 	r->not_after = out->not_after;
-	r->parent = s->has_own && s->cert == CERT_OWN ? s->own.row.id : 0;
+	r->parent = s->has_own ? s->own.row.id : 0;
 	(void)snprintf(r->authorised_by, sizeof(r->authorised_by), "%s", s->x->actor);
 	(void)snprintf(r->request_id, sizeof(r->request_id), "%s", s->q->id);
 	r->issued_at = s->now;

@@ -181,8 +181,9 @@ password_factor(struct secret *s, const struct credential_row *cred, bool known,
 	bool busy = false;
 
 	if (!known) {
-		if (crypt_allowed(s, now))
-			(void)crypt_matches(password, s->dummy);
+		if (!crypt_allowed(s, now))
+			return HEADER_THROTTLED; /* as for a known one */
+		(void)crypt_matches(password, s->dummy);
 		return HEADER_WRONG;
 	}
 	if (!password_right(s, cred, password, now, &busy))

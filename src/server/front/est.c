@@ -18,6 +18,17 @@ unavailable(struct http_request *r, const char *why)
 	http_refuse(r, 503, "server.unavailable", why, retry_soon);
 }
 
+/* The handshake came before the authority had told its anchors: only a new one can say more. */
+static void
+unjudged(struct http_request *r)
+{
+	AUTO_BUF text = BUF_MAX(200);
+
+	buf_printf(&text, "server.unavailable: the server had only just started: connect again\nrequest: %s\n", http_id(r));
+	http_answer(r, &(struct http_answer){ .status = 503, .type = "text/plain; charset=utf-8", .body = bytes_of_buf(&text),
+	    .fields = retry_soon, .close = true });
+}
+
 /* --- /cacerts and /csrattrs: from the snapshot, to anybody (RFC 7030 4.1.2, 4.5) --- */
 
 static void
@@ -103,8 +114,9 @@ fill_secret(struct proto_enrol *q, const struct front_label *l, const struct htt
 		q->secret_state = PROTO_SECRET_EMPTY;
 	else
 		q->secret_state = PROTO_SECRET_PRESENT;
-	if (q->secret_state == PROTO_SECRET_PRESENT)
-		(void)snprintf(q->secret, sizeof(q->secret), "%s", strlen(value) < sizeof(q->secret) ? value : "(too long)");
+	/* What is too long stays empty, which no secret is. */
+	if (q->secret_state == PROTO_SECRET_PRESENT && strlen(value) < sizeof(q->secret))
+		(void)snprintf(q->secret, sizeof(q->secret), "%s", value);
 }
 
 static void
@@ -232,6 +244,10 @@ est_serve(struct front *f, struct http_request *r)
 	row = est_op_row(op);
 	if (f->now == NULL) {
 		unavailable(r, "the authority has not told its labels yet");
+		return;
+	}
+	if (http_tls(r) != NULL && !http_tls(r)->judged) {
+		unjudged(r);
 		return;
 	}
 	if (!row->offered || (l = snapshot_label(f->now, label)) == NULL) {

@@ -74,15 +74,14 @@ read_extension(struct extension *x, struct der *list, const enum oid *known, uin
 	if ((r = der_end(&d, "extension", e)) != 0)
 		return r;
 	x->id = oid_find(id);
-	(void)oid_dotted(id, dotted);
 	while (known[i] != OID_UNKNOWN && known[i] != x->id)
 		i++;
 	if (known[i] == OID_UNKNOWN)
-		return err_set(e, E_POLICY, "extension %s is none that this signer signs", dotted);
+		return err_set(e, E_POLICY, "extension %s is none that this signer signs", oid_dotted(id, dotted));
 	if ((*seen & 1u << i) != 0) /* RFC 5280 4.2 */
-		return err_set(e, E_POLICY, "extension %s stands twice", dotted);
+		return err_set(e, E_POLICY, "extension %s stands twice", oid_dotted(id, dotted));
 	*seen |= 1u << i;
-	return der_check(x->value, dotted, e);
+	return der_check(x->value, oid_name(x->id), e);
 }
 
 /* --- certificates --- */

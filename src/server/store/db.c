@@ -51,14 +51,14 @@ bind_all(sqlite3_stmt *st, const char *binds, va_list ap)
 
 	for (int i = 0; binds[i] != 0; i++) {
 		if (binds[i] == 's') {
-			bad |= sqlite3_bind_text(st, i + 1, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
+			bad |= sqlite3_bind_text(st, i + 1, va_arg(ap, const char *), -1, SQLITE_STATIC);
 		} else if (binds[i] == 'i') {
 			bad |= sqlite3_bind_int64(st, i + 1, va_arg(ap, int64_t));
 		} else {
 			struct bytes b = va_arg(ap, struct bytes);
 
 			bad |= b.p == NULL ? sqlite3_bind_null(st, i + 1) :
-			    sqlite3_bind_blob64(st, i + 1, b.p, b.n, SQLITE_TRANSIENT);
+			    sqlite3_bind_blob64(st, i + 1, b.p, b.n, SQLITE_STATIC);
 		}
 	}
 	return bad;
@@ -307,7 +307,12 @@ db_open(struct db **out, const char *path, struct err *e)
 {
 	AUTO(db) d = mem_zalloc(sizeof(*d));
 	mode_t mask = umask(077);
-	int rc = sqlite3_open_v2(path, &d->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+	int rc;
+
+	/* A role has one thread; when SQLite runs already these two are too late, which only costs time. */
+	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	rc = sqlite3_open_v2(path, &d->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
 	    SQLITE_OPEN_PRIVATECACHE, NULL);
 
 	(void)umask(mask);

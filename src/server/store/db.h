@@ -37,7 +37,8 @@ int db_probe(struct db *d, struct err *e) MUST_CHECK;
 /*
  * --- for the *_row.c files of this room ---
  * A prepared statement, cached by the address of its text (a string literal).  Binds: s const char *
- * (NULL is SQL NULL), i int64_t, b struct bytes (p NULL is SQL NULL).  One statement at a time per text.
+ * (NULL is SQL NULL), i int64_t, b struct bytes (p NULL is SQL NULL); what they point to is borrowed until the query
+ * is closed.  One statement at a time per text.
  */
 struct sqlite3_stmt;
 struct query {

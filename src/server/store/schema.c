@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/schema.c - the tables; SQL that PostgreSQL takes too but for STRICT, BLOB and NOCASE */
+/* store/schema.c - the tables; SQL that PostgreSQL takes too but for STRICT, BLOB, NOCASE and AUTOINCREMENT */
 #include "server/store/schema.h"
 
 #include <assert.h>
@@ -27,7 +27,8 @@ static const char version_1[] =
 "CREATE INDEX cert_spki ON cert(spki_sha256);"
 "CREATE INDEX cert_device ON cert(device, label, superseded_by);"
 "CREATE INDEX cert_revoked ON cert(ca, revoked_at) WHERE revoked_at IS NOT NULL;"
-"CREATE TABLE anchor(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, der BLOB NOT NULL,"
+/* An id never comes back: connections that began under an anchor outlive it. */
+"CREATE TABLE anchor(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, der BLOB NOT NULL,"
 "  label TEXT NOT NULL, scope TEXT NOT NULL, scope_value TEXT NOT NULL, active INTEGER NOT NULL,"
 "  created_at INTEGER NOT NULL) STRICT;"
 "CREATE TABLE credential(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, label TEXT NOT NULL, user TEXT NOT NULL,"

@@ -73,6 +73,9 @@ each_combination_is_answered_as_the_rules_say(void **state)
 						if (!v.allow) {
 							assert_true(v.status == 400 || v.status == 401 || v.status == 403 || v.status == 429);
 							assert_true(v.reason[0] != 0 && v.text[0] != 0);
+							/* RFC 9110 15.5.2: 401 has its challenge. */
+							assert_int_equal(v.status == 401, v.challenge);
+							assert_true(v.status != 401 || (accept & WAY_HEADER) != 0);
 						} else {
 							assert_int_equal(v.ways & ~accept, 0);
 						}
@@ -103,6 +106,20 @@ a_challenge_is_sent_only_where_a_password_or_code_would_help(void **state)
 	assert_true(decide(CERT_ABSENT, HEADER_ABSENT, SECRET_ABSENT, (struct rule){ WAY_BASIC, false }).challenge);
 	assert_int_equal(decide(CERT_ABSENT, HEADER_ABSENT, SECRET_ABSENT, (struct rule){ WAY_OWN, false }).status, 403);
 	assert_false(decide(CERT_ABSENT, HEADER_ABSENT, SECRET_ABSENT, (struct rule){ WAY_OWN, false }).challenge);
+	/* What is missing beside a right password is not a password. */
+	assert_int_equal(decide(CERT_ABSENT, HEADER_PASSWORD, SECRET_ABSENT, (struct rule){ WAY_OWN | WAY_BASIC, true }).status, 403);
+}
+
+static void
+an_authorization_is_neither_right_nor_wrong_where_nobody_looks_at_it(void **state)
+{
+	struct rule r = { WAY_OWN, false };
+
+	(void)state;
+	assert_true(decide(CERT_OWN, HEADER_WRONG, SECRET_ABSENT, r).allow);
+	assert_string_equal(decide(CERT_ABSENT, HEADER_WRONG, SECRET_ABSENT, r).reason, "auth.not-taken");
+	assert_int_equal(decide(CERT_ABSENT, HEADER_WRONG, SECRET_ABSENT, r).status, 403);
+	assert_false(decide(CERT_OWN, HEADER_MALFORMED, SECRET_ABSENT, r).allow);
 }
 
 static void
@@ -123,6 +140,7 @@ main(void)
 		cmocka_unit_test(each_combination_is_answered_as_the_rules_say),
 		cmocka_unit_test(values_outside_the_enums_are_refused),
 		cmocka_unit_test(a_challenge_is_sent_only_where_a_password_or_code_would_help),
+		cmocka_unit_test(an_authorization_is_neither_right_nor_wrong_where_nobody_looks_at_it),
 		cmocka_unit_test(what_was_presented_is_named_before_what_is_missing),
 	};
 

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What somebody who means harm would try after reading the source: each was possible once."""
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+import estuary
+from estuary import OutsideCa, Pair, basic, csr, fresh_address, fresh_name, name, new_key, parallel, wait_for
+
+ENROL = "/.well-known/est/{}/simpleenroll"
+
+
+def make_label(server, **kw):
+    label = fresh_name("sec")
+    server.label(label, **{"ca": "issuing", "profile": "device", "accept": ["own", "code"], **kw})
+    return label
+
+
+def renewed(server, label):
+    """A device that has renewed: its old certificate and its newest."""
+    old = server.born(label=label)
+    key = new_key()
+    answer = server.enrol(csr(key, old.cn), label, reenrol=True, pair=old)
+    assert answer.status == 200, answer
+    return old, Pair(answer.cert, key, server.dir)
+
+
+@pytest.mark.parametrize("reenrol", [False, True], ids=["simpleenroll", "simplereenroll"])
+def test_a_superseded_certificate_beyond_its_grace_adds_nothing_to_a_password(server, reenrol):
+    old, _ = renewed(server, make_label(server))
+    elsewhere = make_label(server, accept=["basic"], grace="0s")
+    user = fresh_name("user")
+    password = server.op("credential.add", kind="password", user=user, scope="new")["secret"]
+    answer = server.enrol(csr(new_key(), old.cn), elsewhere, pair=old, reenrol=reenrol, headers=basic(user, password))
+    assert (answer.status, answer.reason) == (403, "reenrol.no-certificate" if reenrol else "name.active")
+
+
+def test_an_anchor_that_is_gone_is_not_mistaken_for_the_one_that_came_after_it(server):
+    label = make_label(server, accept=["anchor"])
+    first, second = OutsideCa(), OutsideCa()
+    anchor = first.trust(server, scope="own-name")
+    pair = first.pair(server)
+    with server.client(pair=pair) as c:
+        assert c.request("GET", "/health/live").status == 200
+        server.op("trust.remove", name=anchor["name"])
+        second.trust(server, scope="any")
+        answer = c.request("POST", ENROL.format(label), estuary.b64(csr(new_key(), fresh_name())), {"Content-Type": "application/pkcs10"})
+    assert (answer.status, answer.reason) == (403, "certificate.unknown-issuer")
+
+
+def test_a_secret_value_that_is_too_long_is_no_value(server):
+    label = make_label(server, accept=["secret"], secret_header="X-Long")
+    server.op("credential.add", kind="secret", secret="(too long)", label=label, scope="any")
+    answer = server.enrol(csr(new_key(), fresh_name()), label, headers={"X-Long": "x" * 4000})
+    assert (answer.status, answer.reason) == (403, "secret.wrong")
+
+
+def test_a_forked_device_is_forked_once_however_often_the_old_certificate_comes_back(server):
+    label = make_label(server)
+    old, _ = renewed(server, label)
+    for _ in range(3):
+        answer = server.enrol(csr(new_key(), old.cn), label, reenrol=True, pair=old)
+        assert (answer.status, answer.reason) == (403, "device.forked")
+    events = [e for e in server.op("event.list", device=old.cn)["items"] if e["kind"] == "device.forked"]
+    assert len(events) == 1
+
+
+def test_the_serial_number_of_a_subject_is_not_another_devices_name(server):
+    profile = fresh_name("prof")
+    server.op("profile.create", name=profile, subject="request", subject_types=["CN", "serialNumber"])
+    label = make_label(server, profile=profile)
+    victim = fresh_name()
+    answer = server.enrol(csr(new_key(), x509.Name([x509.NameAttribute(NameOID.SERIAL_NUMBER, victim)])), label,
+                          headers=basic("", server.new_code()))
+    assert answer.status == 200, answer
+    answer = server.enrol(csr(new_key(), name(fresh_name(), (NameOID.SERIAL_NUMBER, victim))), label,
+                          headers=basic("", server.new_code()))
+    assert (answer.status, answer.reason) == (403, "name.other-device")
+
+
+def test_a_request_that_names_no_device_makes_none_where_names_are_free(server):
+    profile = fresh_name("prof")
+    server.op("profile.create", name=profile, subject="request", subject_types=["CN", "O"])
+    label = make_label(server, profile=profile, reenrol="off")
+    nameless = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "nobody")])
+    answer = server.enrol(csr(new_key(), nameless), label, pair=server.born())
+    assert (answer.status, answer.reason) == (403, "name.missing")
+
+
+def test_b12_an_unknown_user_hears_as_a_known_one_that_too_much_is_asked_at_once(server):
+    label = make_label(server, accept=["basic"])
+    user = fresh_name("user")
+    password = server.op("credential.add", kind="password", user=user, scope="any")["secret"]
+    addresses = [fresh_address() for _ in range(6)]
+
+    def guess(i):
+        with server.client(source=addresses[i]) as c:
+            return [c.request("POST", ENROL.format(label), b"", basic(fresh_name("nobody"), "guess")).status for _ in range(30)]
+
+    seen = {status for some in parallel(6, guess) for status in some}
+    assert seen == {401, 429}
+    wait_for("the right password to be looked at again", lambda: server.enrol(
+        csr(new_key(), fresh_name()), label, headers=basic(user, password), source=fresh_address()).status == 200)

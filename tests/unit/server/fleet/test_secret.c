@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fleet/test_secret.c - which passwords, codes and values are right, and how fast one may guess */
+#include "../store/fresh_db.h"
+
+#include "server/fleet/secret.h"
+
+static struct secret *s;
+static const uint8_t key[32] = { 1 };
+
+static int
+begin(void **state)
+{
+	s = secret_new(key);
+	return open_db(state);
+}
+
+static int
+end(void **state)
+{
+	secret_free(s);
+	return close_db(state);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+static struct credential_row
+add(const char *kind, const char *user, const char *value, const char *label)
+{
+	struct credential_row r = { .scope = "any", .uses_left = -1 };
+
+	(void)snprintf(r.kind, sizeof(r.kind), "%s", kind);
+	(void)snprintf(r.user, sizeof(r.user), "%s", user);
+	(void)snprintf(r.label, sizeof(r.label), "%s", label);
+	if (user[0] != 0)
+		assert_int_equal(secret_crypt(r.verifier, value, NULL), 0);
+	else
+		secret_hash(s, kind, value, r.verifier);
+	assert_int_equal(credential_row_insert(db, &r, NULL), 0);
+	return r;
+}
+
+static enum header_factor
+basic(const char *user, const char *password, const char *address, int64_t now)
+{
+	struct credential_row cred;
+	enum header_factor f;
+
+	assert_int_equal(secret_judge_basic(s, db, "l", user, password, address, now, &f, &cred, NULL), 0);
+	return f;
+}
+
+static enum secret_factor
+value(const char *v, const char *address, int64_t now)
+{
+	struct credential_row cred;
+	enum secret_factor f;
+
+	assert_int_equal(secret_judge_value(s, db, "l", v, address, now, &f, &cred, NULL), 0);
+	return f;
+}
+
+static void
+each_state_of_a_password_is_told_apart(void **state)
+{
+	(void)state;
+	(void)add("password", "here", "right-one", "");
+	(void)add("password", "there", "right-one", "m");
+	assert_int_equal(basic("here", "right-one", "a", NOW), HEADER_PASSWORD);
+	assert_int_equal(basic("here", "wrong-one", "a", NOW), HEADER_WRONG);
+	assert_int_equal(basic("nobody", "right-one", "a", NOW), HEADER_WRONG);
+	assert_int_equal(basic("there", "right-one", "a", NOW), HEADER_ELSEWHERE);
+	assert_int_equal(basic("there", "wrong-one", "a", NOW), HEADER_WRONG);
+}
+
+static void
+a_disabled_password_is_told_only_to_who_knows_it(void **state)
+{
+	struct credential_row r = add("password", "u", "right-one", "");
+
+	(void)state;
+	assert_int_equal(basic("u", "right-one", "a", NOW), HEADER_PASSWORD); /* and remembered */
+	assert_int_equal(credential_row_disable(db, r.id, NULL), 0);
+	assert_int_equal(basic("u", "right-one", "a", NOW), HEADER_EXPIRED);
+	assert_int_equal(basic("u", "wrong-one", "a", NOW), HEADER_WRONG);
+}
+
+static void
+a_code_is_found_by_its_text_whatever_the_user(void **state)
+{
+	struct credential_row r = add("code", "", "k7wq-3nfm", "");
+
+	(void)state;
+	assert_int_equal(basic("", "k7wq-3nfm", "a", NOW), HEADER_CODE);
+	assert_int_equal(basic("pump", "k7wq-3nfm", "a", NOW), HEADER_CODE);
+	assert_int_equal(basic("", "K7WQ-3NFM", "a", NOW), HEADER_WRONG);
+	assert_int_equal(db_run(db, NULL, "UPDATE credential SET uses_left = 0 WHERE id = ?", "i", r.id), 0);
+	assert_int_equal(basic("", "k7wq-3nfm", "a", NOW), HEADER_CODE_USED);
+}
+
+static void
+a_secret_value_is_no_code_and_a_code_no_secret_value(void **state)
+{
+	(void)state;
+	(void)add("code", "", "one-thing", "");
+	(void)add("secret", "", "another", "");
+	assert_int_equal(value("another", "a", NOW), SECRET_RIGHT);
+	assert_int_equal(value("one-thing", "a", NOW), SECRET_WRONG);
+	assert_int_equal(basic("", "another", "a", NOW), HEADER_WRONG);
+}
+
+static void
+an_address_that_guesses_is_not_heard_for_the_rest_of_the_minute(void **state)
+{
+	(void)state;
+	(void)add("secret", "", "right-one", "");
+	for (int i = 0; i < SECRET_TRIES; i++)
+		assert_int_equal(value("wrong-one", "a", NOW), SECRET_WRONG);
+	assert_int_equal(value("right-one", "a", NOW), SECRET_WRONG);
+	assert_int_equal(value("right-one", "b", NOW), SECRET_RIGHT);
+	assert_int_equal(value("right-one", "a", NOW + 60), SECRET_RIGHT);
+}
+
+static void
+only_so_many_passwords_are_hashed_a_second(void **state)
+{
+	char from[16];
+
+	(void)state;
+	for (int i = 0; i < SECRET_CRYPTS; i++) {
+		(void)snprintf(from, sizeof(from), "%d", i);
+		assert_int_equal(basic("nobody", "x", from, NOW), HEADER_WRONG);
+	}
+	(void)add("password", "u", "right-one", "");
+	assert_int_equal(basic("u", "right-one", "b", NOW), HEADER_THROTTLED);
+	assert_int_equal(basic("u", "right-one", "b", NOW + 1), HEADER_PASSWORD);
+}
+
+static void
+what_the_store_keeps_depends_on_the_key_and_the_kind(void **state)
+{
+	static const uint8_t other_key[32] = { 2 };
+	struct secret *other = secret_new(other_key);
+	char a[65], b[65], c[65];
+
+	(void)state;
+	secret_hash(s, "code", "x", a);
+	secret_hash(s, "token", "x", b);
+	secret_hash(other, "code", "x", c);
+	assert_string_not_equal(a, b);
+	assert_string_not_equal(a, c);
+	secret_free(other);
+}
+
+static void
+codes_are_long_and_have_no_look_alikes(void **state)
+{
+	char a[SECRET_TEXT_MAX], b[SECRET_TEXT_MAX];
+
+	(void)state;
+	secret_make(a);
+	secret_make(b);
+	assert_string_not_equal(a, b);
+	assert_int_equal(strlen(a), 24);
+	assert_int_equal(strspn(a, "23456789abcdefghjkmnpqrstuvwxyz-"), 24);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(each_state_of_a_password_is_told_apart),
+		CASE(a_disabled_password_is_told_only_to_who_knows_it),
+		CASE(a_code_is_found_by_its_text_whatever_the_user),
+		CASE(a_secret_value_is_no_code_and_a_code_no_secret_value),
+		CASE(an_address_that_guesses_is_not_heard_for_the_rest_of_the_minute),
+		CASE(only_so_many_passwords_are_hashed_a_second),
+		CASE(what_the_store_keeps_depends_on_the_key_and_the_kind),
+		CASE(codes_are_long_and_have_no_look_alikes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store/test_cert_row.c - what the store knows of each certificate */
+#include "fresh_db.h"
+
+static struct cert_row
+found(int64_t id)
+{
+	struct cert_row r = { 0 };
+
+	assert_int_equal(cert_row_by_id(db, id, &r, NULL), 0);
+	return r;
+}
+
+static void
+assert_state(int64_t id, int64_t now, const char *want)
+{
+	struct cert_row r = found(id);
+
+	assert_string_equal(cert_row_state(&r, now), want);
+	cert_row_clear(&r);
+}
+
+static bool
+live(int64_t device, const char *label, int64_t now)
+{
+	bool yes = false;
+
+	assert_int_equal(cert_row_live(db, device, label, now, &yes, NULL), 0);
+	return yes;
+}
+
+static void
+a_serial_is_there_once(void **state)
+{
+	int64_t device = add_device("d");
+	struct cert_row r = a_cert(device, 1), other = a_cert(device, 2);
+
+	(void)state;
+	(void)add_cert(device, 1);
+	memcpy(other.serial, r.serial, sizeof(other.serial));
+	assert_int_equal(cert_row_insert(db, &other, NULL), E_EXISTS);
+	cert_row_clear(&r);
+	cert_row_clear(&other);
+}
+
+static void
+what_is_presented_is_ours_by_serial_and_digest(void **state)
+{
+	int64_t device = add_device("d"), id = add_cert(device, 1);
+	struct cert_row r = a_cert(device, 1), other = a_cert(device, 2), got = { 0 };
+
+	(void)state;
+	(void)add_cert(device, 2);
+	assert_int_equal(cert_row_presented(db, r.serial, r.sha256, &got, NULL), 0);
+	assert_int_equal(got.id, id);
+	cert_row_clear(&got);
+	assert_int_equal(cert_row_presented(db, r.serial, other.sha256, &got, NULL), E_NOTFOUND);
+	assert_int_equal(cert_row_presented(db, other.serial, r.sha256, &got, NULL), E_NOTFOUND);
+	cert_row_clear(&r);
+	cert_row_clear(&other);
+}
+
+static void
+a_certificate_goes_through_its_states(void **state)
+{
+	int64_t device = add_device("d"), old = add_cert(device, 1), next = add_cert(device, 2);
+
+	(void)state;
+	assert_state(old, NOW, "active");
+	assert_int_equal(cert_row_supersede(db, device, "l", next, NOW, NULL), 0);
+	assert_state(old, NOW, "superseded");
+	assert_state(next, NOW, "active");
+	assert_state(old, NOW + 1001, "expired");
+	assert_int_equal(cert_row_revoke(db, old, NOW, 1, NULL), 0);
+	assert_state(old, NOW + 1001, "revoked");
+	assert_int_equal(cert_row_revoke(db, old, NOW, 1, NULL), E_EXISTS);
+}
+
+static void
+a_certificate_of_another_label_is_not_superseded(void **state)
+{
+	int64_t device = add_device("d"), old = add_cert(device, 1), next = add_cert(device, 2);
+
+	(void)state;
+	assert_int_equal(cert_row_supersede(db, device, "other", next, NOW, NULL), 0);
+	assert_state(old, NOW, "active");
+}
+
+static void
+a_device_is_live_by_what_is_neither_revoked_nor_expired_nor_superseded(void **state)
+{
+	int64_t device = add_device("d"), id;
+
+	(void)state;
+	assert_false(live(device, NULL, NOW));
+	id = add_cert(device, 1);
+	assert_true(live(device, NULL, NOW));
+	assert_true(live(device, "l", NOW));
+	assert_false(live(device, "other", NOW));
+	assert_false(live(device, NULL, NOW + 1000));
+	assert_int_equal(cert_row_revoke(db, id, NOW, 0, NULL), 0);
+	assert_false(live(device, NULL, NOW));
+}
+
+static void
+a_retry_is_the_same_asker_key_label_and_device_within_the_window(void **state)
+{
+	int64_t id = add_cert(add_device("d"), 1);
+	struct cert_row r = { 0 };
+	uint8_t key[ROW_HASH_LEN], other[ROW_HASH_LEN] = { 9 };
+
+	(void)state;
+	memset(key, 1, sizeof(key));
+	assert_int_equal(cert_row_retry(db, "d", "l", key, "code 1", NOW, &r, NULL), 0);
+	assert_int_equal(r.id, id);
+	cert_row_clear(&r);
+	assert_int_equal(cert_row_retry(db, "e", "l", key, "code 1", NOW, &r, NULL), E_NOTFOUND);
+	assert_int_equal(cert_row_retry(db, "d", "m", key, "code 1", NOW, &r, NULL), E_NOTFOUND);
+	assert_int_equal(cert_row_retry(db, "d", "l", other, "code 1", NOW, &r, NULL), E_NOTFOUND);
+	assert_int_equal(cert_row_retry(db, "d", "l", key, "code 2", NOW, &r, NULL), E_NOTFOUND);
+	assert_int_equal(cert_row_retry(db, "d", "l", key, "code 1", NOW + 1, &r, NULL), E_NOTFOUND);
+	assert_int_equal(cert_row_revoke(db, id, NOW, 0, NULL), 0);
+	assert_int_equal(cert_row_retry(db, "d", "l", key, "code 1", NOW, &r, NULL), E_NOTFOUND);
+}
+
+static void
+a_key_belongs_to_the_device_that_had_it_first(void **state)
+{
+	uint8_t key[ROW_HASH_LEN];
+	char owner[257];
+
+	(void)state;
+	(void)add_cert(add_device("pump"), 1);
+	memset(key, 1, sizeof(key));
+	assert_int_equal(cert_row_key_owner(db, key, "valve", owner, sizeof(owner), NULL), 0);
+	assert_string_equal(owner, "pump");
+	assert_int_equal(cert_row_key_owner(db, key, "PUMP", owner, sizeof(owner), NULL), 0);
+	assert_string_equal(owner, "");
+}
+
+static void
+a_device_descends_from_the_one_whose_certificate_authorised_it(void **state)
+{
+	int64_t parent = add_device("parent"), child = add_device("child"), root = add_cert(parent, 1);
+	struct cert_row r = a_cert(child, 2);
+	bool yes;
+
+	(void)state;
+	r.parent = root;
+	assert_int_equal(cert_row_insert(db, &r, NULL), 0);
+	cert_row_clear(&r);
+	assert_int_equal(cert_row_descends(db, child, parent, &yes, NULL), 0);
+	assert_true(yes);
+	assert_int_equal(cert_row_descends(db, parent, child, &yes, NULL), 0);
+	assert_false(yes);
+}
+
+static int
+count(void *ctx, const char *serial, int64_t revoked_at, int reason)
+{
+	(void)serial;
+	assert_int_equal(revoked_at, NOW);
+	assert_int_equal(reason, 1);
+	++*(int *)ctx;
+	return 0;
+}
+
+static void
+a_list_holds_the_revoked_until_a_day_after_their_end(void **state)
+{
+	int64_t device = add_device("d"), id = add_cert(device, 1);
+	int n = 0;
+
+	(void)state;
+	(void)add_cert(device, 2);
+	assert_int_equal(cert_row_revoke(db, id, NOW, 1, NULL), 0);
+	assert_int_equal(cert_row_revoked(db, add_ca(), NOW, count, &n, NULL), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(cert_row_revoked(db, add_ca(), NOW + 1000 + 86399, count, &n, NULL), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(cert_row_revoked(db, add_ca(), NOW + 1000 + 86401, count, &n, NULL), 0);
+	assert_int_equal(n, 2);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_DB(a_serial_is_there_once),
+		WITH_DB(what_is_presented_is_ours_by_serial_and_digest),
+		WITH_DB(a_certificate_goes_through_its_states),
+		WITH_DB(a_certificate_of_another_label_is_not_superseded),
+		WITH_DB(a_device_is_live_by_what_is_neither_revoked_nor_expired_nor_superseded),
+		WITH_DB(a_retry_is_the_same_asker_key_label_and_device_within_the_window),
+		WITH_DB(a_key_belongs_to_the_device_that_had_it_first),
+		WITH_DB(a_device_descends_from_the_one_whose_certificate_authorised_it),
+		WITH_DB(a_list_holds_the_revoked_until_a_day_after_their_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
