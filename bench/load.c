@@ -7,7 +7,8 @@
  *   bench-load kept PORT ROOT CODE N SECONDS      a device certificate by the birth certificate, again and again on one connection
  *   bench-load bare PORT ROOT CODE N SECONDS CHAIN KEY ISSUING
  *                                                 connections alone, to an OpenSSL server in this program: its CPU each
- *   bench-load idle PORT ROOT CODE N              N connections that say nothing
+ *   bench-load idle PORT ROOT CODE N              N connections that say nothing after a handshake with a certificate
+ *   bench-load idle-strangers PORT ROOT CODE N    the same without one
  *
  * Says "ready" when every device is born (and, for kept and idle, connected), waits for a line,
  * works, and says one line of JSON.
@@ -174,7 +175,8 @@ idle(struct job *j)
 	most.rlim_cur = most.rlim_max;
 	MUST(setrlimit(RLIMIT_NOFILE, &most) == 0);
 	place_open(&j->place);
-	be_born(&d, j, 0);
+	if (strcmp(j->mode, "idle") == 0)
+		be_born(&d, j, 0);
 	for (int i = 0; i < j->n; i++)
 		device_connect(&d, &j->place); /* and forget it: it stays open until the end */
 	wait_line();
@@ -198,7 +200,7 @@ main(int argc, char **argv)
 	j.run = getpid();
 	j.seconds = argc > 6 ? atof(argv[6]) : 0;
 	j.more = (const char *const *)argv + 7;
-	if (strcmp(j.mode, "idle") == 0)
+	if (strcmp(j.mode, "idle") == 0 || strcmp(j.mode, "idle-strangers") == 0)
 		idle(&j);
 	else if (strcmp(j.mode, "bare") == 0 && argc > 9)
 		bare(&j);

@@ -170,7 +170,7 @@ static const struct opt enroll_opts[] = {
 	  .help = "Where the new key goes (default: FILE of --out with .key after it)" },
 	{ .name = "subject", .letter = 's', .kind = OPT_TEXT, .arg = "NAME", .help = "Such as CN=pump-7,O=Example" },
 	{ .name = "san", .kind = OPT_MANY, .arg = "KIND:VALUE",
-	  .help = "Alternative name: dns:, ip:, uri: or email:; may be given many times" },
+	  .help = "Alternative name: dns:, ip:, uri: or email:" },
 	{ .name = "new-key", .kind = OPT_TEXT, .arg = "TYPE", .words = KEY_WORDS,
 	  .help = "Type of the key (default: what the server asks for, else ec-p256)" },
 	{ .name = "csr", .kind = OPT_FILE, .arg = "FILE", .help = "Send this request instead of making one" },

@@ -26,7 +26,7 @@ const struct opt est_talk_opts[] = {
 	  .help = "One-time code (other users of this machine may see it; --code-file hides it)" },
 	{ .name = "code-file", .kind = OPT_FILE, .arg = "FILE", .help = "The one-time code" },
 	{ .name = "header", .letter = 'H', .kind = OPT_MANY, .arg = "'NAME: VALUE'",
-	  .help = "Send this header too; may be given many times" },
+	  .help = "Send this header too" },
 	{ .name = "cert", .kind = OPT_FILE, .arg = "FILE", .help = "Certificate to show to the server (PEM)" },
 	{ .name = "key", .kind = OPT_FILE, .arg = "FILE", .help = "Its key (default: in the file of --cert)" },
 	{ .name = "trust-out", .kind = OPT_TEXT, .arg = "FILE", .help = "Write the CA certificates to trust from now on" },

@@ -25,7 +25,7 @@ class Load:
     """Threads that enrol without end; each repeats a request until it is answered, as a device does."""
 
     def __init__(self, server, threads=8):
-        self.server, self.acks, self.wrong, self.lost, self.unavailable = server, [], [], 0, 0
+        self.server, self.acks, self.wrong, self.lost, self.unavailable = server, [], [], [], 0
         self._over, self._lock = threading.Event(), threading.Lock()
         secret = "the load's own password"
         server.op("credential.add", kind="password", user="load", secret=secret, scope="new")
@@ -40,7 +40,7 @@ class Load:
             a = self.server.enrol(der, "idevid", **kw)
         except LOST as e:
             with self._lock:
-                self.lost += 1
+                self.lost.append(repr(e))
             if time.monotonic() - begin > HANG_S:
                 self.wrong.append(f"a request hung: {e!r}")
             return None

@@ -500,6 +500,13 @@ class Daemon(Server):
         self.process = subprocess.Popen([*prefix, str(ESTUARYD), "-c", self.config], stdout=self.log_file, stderr=subprocess.STDOUT,
                                         env={**os.environ, **self.env})
 
+    def _ready(self):
+        """The file of this very process, not what one that was killed has left."""
+        try:
+            return super()._ready() and f"pid={self.process.pid}\n" in pathlib.Path(self.info["ready_file"]).read_text()
+        except FileNotFoundError:
+            return False
+
     @property
     def daemon_pid(self):
         return self.process.pid

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What somebody who means harm would try after reading the source: each was possible once."""
+import contextlib
+import datetime
+import os
+import sqlite3
+
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 import estuary
@@ -101,3 +107,74 @@ def test_b12_an_unknown_user_hears_as_a_known_one_that_too_much_is_asked_at_once
     assert seen == {401, 429}
     wait_for("the right password to be looked at again", lambda: server.enrol(
         csr(new_key(), fresh_name()), label, headers=basic(user, password), source=fresh_address()).status == 200)
+
+
+def test_a_certificate_is_an_anchor_once(server):
+    ca = OutsideCa()
+    ca.trust(server, scope="own-name")
+    answer = server.op("trust.add", _check=False, name=fresh_name("anchor"), pem=ca.pem, scope="any")
+    assert answer["error"]["code"] == "exists", answer
+
+
+def test_b6_a_leaf_under_an_edge_ca_of_ours_is_nobody_even_beside_a_code(server):
+    device = server.born()
+    key, leaf_key = new_key(), new_key()
+    answer = server.enrol(csr(key, device.cn), "edge-ca", pair=device)
+    assert answer.status == 200, answer
+    leaf = estuary.mint((answer.cert, key), device.cn, leaf_key)
+    answer = server.enrol(csr(new_key(), device.cn), "ldevid", pair=Pair([leaf, answer.cert], leaf_key, server.dir),
+                          headers=basic("", server.new_code(scope="any", active=True)))
+    assert (answer.status, answer.reason) == (403, "certificate.not-recorded")
+
+
+def test_b7_a_foreign_cas_certificate_for_our_cas_key_does_not_hide_a_revocation(server):
+    label = make_label(server, accept=["own", "anchor"])
+    foreign = OutsideCa()
+    foreign.trust(server, scope="any", active=True)
+    ours = x509.load_pem_x509_certificate(server.op("ca.show", name="issuing")["pem"].encode())
+    now = datetime.datetime.utcnow()
+    cross = (x509.CertificateBuilder().subject_name(ours.subject).issuer_name(foreign.cert.subject).public_key(ours.public_key())
+             .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(1))
+             .not_valid_after(now + datetime.timedelta(9)).add_extension(x509.BasicConstraints(True, None), True)
+             .add_extension(ours.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value, False)
+             .sign(foreign.key, hashes.SHA256()))
+    device = server.born()
+    server.op("cert.revoke", serial=device.serial)
+    answer = server.enrol(csr(new_key(), fresh_name()), label, pair=Pair([device.cert, cross], device.key, server.dir))
+    assert (answer.status, answer.reason) == (403, "certificate.revoked")
+
+
+def test_a_revocation_list_that_cannot_be_numbered_does_not_end_the_authority(fresh_server):
+    server = fresh_server()
+    before = server.role_pids("authority")
+    with contextlib.closing(sqlite3.connect(os.path.join(server.dir, "store/estuary.db"), isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        assert server.op("crl.publish", _check=False, ca="issuing")["error"]["code"] == "unavailable"
+    assert server.op("crl.publish", ca="issuing")["number"] > 0
+    assert server.role_pids("authority") == before
+
+
+@pytest.mark.parametrize("kind", [x509.DNSName, lambda host: x509.UniformResourceIdentifier(f"https://{host}:444/x")], ids=["dns", "uri"])
+def test_a1_a_host_below_the_devices_name_is_not_that_of_another_device(server, kind):
+    profile, device = fresh_name("prof"), fresh_name()
+    server.op("profile.create", name=profile, subject="request", san_dns="device", san_uri="device")
+    label = make_label(server, profile=profile)
+
+    def ask(cn, sans=None):
+        return server.enrol(csr(new_key(), cn, sans), label, headers=basic("", server.new_code()))
+
+    assert ask(device, [kind(device + ".free")]).status == 200
+    thief = fresh_name()
+    victim = thief + ".b"
+    assert ask(victim).status == 200
+    answer = ask(thief, [kind(victim.upper())])
+    assert (answer.status, answer.reason) == (403, "name.other-device")
+
+
+def test_what_cannot_be_read_from_the_store_does_not_take_the_labels_away(fresh_server):
+    server = fresh_server()
+    device = server.born()
+    with contextlib.closing(sqlite3.connect(os.path.join(server.dir, "store/estuary.db"), isolation_level=None)) as db:
+        db.execute("INSERT INTO object VALUES('label', 'broken', 'no setting')")
+    assert not server.op("credential.add", _check=False, kind="code", scope="new")["ok"]
+    assert server.enrol(csr(new_key(), device.cn), "ldevid", pair=device).status == 200

@@ -48,9 +48,9 @@ take(struct buf *out, struct group *g, uint8_t c, size_t at, struct err *e)
 		return err_set(e, E_FORMAT, "base64: more after the padding, at %zu", at);
 	g->bits = g->bits << 6 | (uint32_t)v;
 	if (++g->n == 4) {
-		buf_put_u8(out, (uint8_t)(g->bits >> 16));
-		buf_put_u8(out, (uint8_t)(g->bits >> 8));
-		buf_put_u8(out, (uint8_t)g->bits);
+		const uint8_t octets[] = { (uint8_t)(g->bits >> 16), (uint8_t)(g->bits >> 8), (uint8_t)g->bits };
+
+		buf_put(out, octets, sizeof(octets));
 		*g = (struct group){ 0 };
 	}
 	return 0;
@@ -94,6 +94,24 @@ base64_decode(struct buf *out, struct bytes text, struct err *e)
 	return r;
 }
 
+/* Characters into lines of `wrap`; column: how long the last line is. */
+static void
+put_wrapped(struct buf *out, const char *p, size_t n, size_t wrap, size_t *column)
+{
+	while (n != 0) {
+		size_t fit = n < wrap - *column ? n : wrap - *column;
+
+		buf_put(out, p, fit);
+		p += fit;
+		n -= fit;
+		*column += fit;
+		if (*column == wrap) {
+			buf_put_str(out, "\r\n");
+			*column = 0;
+		}
+	}
+}
+
 void
 base64_encode(struct buf *out, struct bytes b, size_t wrap)
 {
@@ -102,20 +120,18 @@ base64_encode(struct buf *out, struct bytes b, size_t wrap)
 	for (size_t i = 0; i < b.n; i += 3) {
 		struct bytes in = bytes_slice(b, i, 3);
 		uint32_t bits = (uint32_t)in.p[0] << 16;
+		char group[4];
 
 		if (in.n > 1)
 			bits |= (uint32_t)in.p[1] << 8;
 		if (in.n > 2)
 			bits |= in.p[2];
-		for (unsigned j = 0; j < 4; j++) {
-			char c = alphabet[bits >> (18 - 6 * j) & 63];
-
-			buf_put_u8(out, j > in.n ? '=' : (uint8_t)c);
-			if (wrap != 0 && ++column == wrap) {
-				buf_put_str(out, "\r\n");
-				column = 0;
-			}
-		}
+		for (unsigned j = 0; j < sizeof(group); j++)
+			group[j] = j > in.n ? '=' : alphabet[bits >> (18 - 6 * j) & 63];
+		if (wrap == 0)
+			buf_put(out, group, sizeof(group));
+		else
+			put_wrapped(out, group, sizeof(group), wrap, &column);
 	}
 	if (column != 0)
 		buf_put_str(out, "\r\n");

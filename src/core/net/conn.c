@@ -413,6 +413,7 @@ next_request(struct conn *c)
 		return;
 	}
 	c->looked = c->need = c->fed = c->wire = 0;
+	c->asked = true;
 	c->chunked = c->expect = c->answered = c->measured = false;
 	c->id[0] = 0;
 	buf_free(&c->out);

@@ -61,6 +61,7 @@ struct conn {
 	size_t fed;             /* of these, given to the inner side */
 	size_t wire;            /* octets of a chunked body so far */
 	size_t put;             /* octets of `out` that the client has */
+	bool asked;             /* it has had a request */
 	bool chunked, expect, close, answered, measured;
 	uint64_t answer_body, answer_left; /* octets of the answer that are still to come, once measured */
 	size_t lingered;

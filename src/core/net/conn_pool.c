@@ -108,19 +108,33 @@ conn_pool_reap(struct conn_pool *p)
 	}
 }
 
+static void
+finish(struct conn *c)
+{
+	transport_finish(&c->t);
+	conn_close(c);
+}
+
 void
 conn_pool_drain(struct conn_pool *p, bool now)
 {
-	struct conn *c;
+	struct conn *c, *next;
+	uint64_t until = clock_monotonic_ms() + NET_DRAIN_MS;
 
 	p->draining = true;
-	for (int i = 0; i < PHASE_GONE; i++) {
-		if (!now && i >= PHASE_HEAD)
-			break;
-		while ((c = TAILQ_FIRST(&p->queue[i])) != NULL) {
-			transport_finish(&c->t);
-			conn_close(c);
-		}
+	for (int i = 0; now && i < PHASE_GONE; i++)
+		while ((c = TAILQ_FIRST(&p->queue[i])) != NULL)
+			finish(c);
+	if (now)
+		return;
+	/* Who came a moment ago gets the time to ask; who was answered before can expect an end. */
+	p->length_ms[PHASE_IDLE] = NET_DRAIN_MS;
+	for (c = TAILQ_FIRST(&p->queue[PHASE_IDLE]); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, link);
+		if (c->asked)
+			finish(c);
+		else if (c->until_ms > until)
+			c->until_ms = until;
 	}
 }
 

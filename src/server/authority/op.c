@@ -332,10 +332,11 @@ op_run(struct work *w)
 {
 	json_t *result = NULL;
 	struct err e = { 0 };
+	bool async = w->verb->kind == VERB_ASYNC;
 	int rc = w->verb->kind == VERB_WRITE ? run_write(w, &result, &e) : w->verb->fn(w, &result, &e);
 
-	if (rc == 0 && w->verb->kind == VERB_ASYNC)
-		return;
+	if (rc == 0 && async)
+		return; /* w may be over, and gone, already */
 	if (rc == 0) {
 		op_done(w, result);
 		return;

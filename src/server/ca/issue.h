@@ -63,6 +63,9 @@ int issue_tbs(struct buf *tbs, struct issue_out *out, const struct issuer *issue
 int issue_names(struct name *subject, struct sans *sans, const struct profile *p,
     const char *device, const struct csr *csr, struct err *e) MUST_CHECK;
 
+/* The host of "scheme://host[:port][/...]", borrowed; empty when there is none, or when it is not plain. */
+struct bytes issue_uri_host(struct bytes uri);
+
 /* 16 random octets: positive, not zero, always 16 octets long as an INTEGER (RFC 5280 4.1.2.2). */
 void serial_random(uint8_t out[ISSUE_SERIAL_LEN]);
 

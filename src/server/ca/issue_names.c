@@ -78,9 +78,8 @@ is_of_device(struct bytes host, const char *device)
 	return host.n == n || (host.p[n] == '.' && host.n > n + 1);
 }
 
-/* The host of "scheme://host[:port][/...]"; empty when there is none, or when it is not plain. */
-static struct bytes
-uri_host(struct bytes uri)
+struct bytes
+issue_uri_host(struct bytes uri)
 {
 	const uint8_t *p = memchr(uri.p, ':', uri.n); /* a scheme has no colon */
 	struct bytes rest, host;
@@ -109,7 +108,7 @@ check_san(const struct profile *p, const struct san *s, const char *device, stru
 		return 0;
 	case SAN_RULE_DEVICE:
 		if (s->kind == SAN_URI)
-			value = uri_host(value);
+			value = issue_uri_host(value);
 		if ((s->kind == SAN_DNS || s->kind == SAN_URI) && is_of_device(value, device))
 			return 0;
 		return err_set(e, E_POLICY, "csr: a %s is not that of device '%s'", san_words[s->kind],

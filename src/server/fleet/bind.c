@@ -114,16 +114,26 @@ not_others(struct binding *b, const char *name, const char *what, struct err *e)
 	return err_set(e, E_POLICY, "%s '%s' is the name of another device", what, plain);
 }
 
-/* A device is known by CN, serialNumber or dNSName (bind_requested()): none of them may be another's. */
+/* A device is known by CN, serialNumber or dNSName (bind_requested()), a URI by its host: none of them may be another's. */
 static int
 no_other_device(struct binding *b, struct err *e)
 {
 	const char *serial = name_get(&b->out->subject, OID_SERIAL_NUMBER);
 	int rc = serial != NULL ? not_others(b, serial, "serialNumber", e) : 0;
 
-	for (size_t i = 0; i < b->out->sans.n && rc == 0; i++)
-		if (b->out->sans.san[i].kind == SAN_DNS)
-			rc = not_others(b, (const char *)b->out->sans.san[i].value, "alternative name", e);
+	for (size_t i = 0; i < b->out->sans.n && rc == 0; i++) {
+		const struct san *s = &b->out->sans.san[i];
+		struct bytes host = { s->value, s->n };
+		char text[sizeof(s->value) + 1];
+
+		if (s->kind == SAN_URI)
+			host = issue_uri_host(host);
+		else if (s->kind != SAN_DNS)
+			continue;
+		(void)snprintf(text, sizeof(text), "%.*s", (int)host.n, host.n != 0 ? (const char *)host.p : "");
+		if (text[0] != 0)
+			rc = not_others(b, text, "alternative name", e);
+	}
 	return rc;
 }
 

@@ -79,15 +79,19 @@ load_profile(void *ctx, const char *name, const char *text)
 int
 fleet_reload(struct fleet *f, struct err *e)
 {
+	struct fleet next = { .db = f->db, .secret = f->secret };
 	int rc;
 
-	drop_all(f);
 	*e = (struct err){ 0 };
-	if ((rc = ca_row_each(f->db, load_ca, f, e)) != 0 ||
-	    (rc = object_row_each(f->db, "label", load_label, f, e)) != 0 ||
-	    (rc = object_row_each(f->db, "profile", load_profile, f, e)) != 0 ||
-	    (rc = audit_load(&f->audit, f->db, e)) != 0)
+	if ((rc = ca_row_each(f->db, load_ca, &next, e)) != 0 ||
+	    (rc = object_row_each(f->db, "label", load_label, &next, e)) != 0 ||
+	    (rc = object_row_each(f->db, "profile", load_profile, &next, e)) != 0 ||
+	    (rc = audit_load(&next.audit, f->db, e)) != 0) {
+		drop_all(&next);
 		return e->code != 0 ? rc : err_set(e, rc, "store: an object in it cannot be read (%s)", err_row((enum err_code)rc)->name);
+	}
+	drop_all(f);
+	*f = next;
 	return 0;
 }
 

@@ -39,7 +39,7 @@ struct fleet {
 int fleet_open(struct fleet **out, struct db *d, const uint8_t key[32], struct err *e) MUST_CHECK;
 void fleet_free(struct fleet *f);
 AUTO_DEFINE(fleet, fleet_free)
-/* Read CAs, labels and profiles again, after a change or a rollback. */
+/* Read CAs, labels and profiles again, after a change or a rollback; on failure what was there stays. */
 int fleet_reload(struct fleet *f, struct err *e) MUST_CHECK;
 
 /* Borrowed until the next reload; NULL when there is none. */

@@ -12,6 +12,7 @@
 
 #define FRONT_WAITING   4096    /* enrolments with the authority at one time */
 #define FRONT_ANSWER_MS 20000   /* for the authority; then the client is told to try again */
+#define FRONT_PATIENCE_MS 3000  /* for the authority's first words; then clients hear 503 instead of waiting */
 #define FRONT_HEALTH_MS 5000    /* without a word from the authority it is taken for dead */
 
 /* A label as it was last told, with its own copies. */
@@ -53,7 +54,7 @@ struct front {
 	struct http_server *http;
 	struct tls_server *tls;
 	struct err tls_error;
-	int device_fd, public_fd;              /* until start() */
+	int device_fd, public_fd;              /* until front_listen() */
 	struct pipe *authority;
 	struct snapshot *now, *next;           /* in use; being told */
 	SLIST_HEAD(, published) published;
@@ -64,7 +65,11 @@ struct front {
 	size_t n_waiting;
 	uint64_t last_id;
 	struct loop_timer *timer;
+	uint64_t started_ms;
 };
+
+/* main.c: begin to accept, once */
+void front_listen(struct front *f);
 
 /* told.c: what the authority tells */
 extern const struct pipe_permit front_permits[];

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/sys/log.h"
@@ -97,12 +98,29 @@ on_refused(void *ctx, const char *address, const char *event, const char *detail
 	log_event(L_NOTE, event, "address=%s id=%s %s", address, id, detail);
 }
 
+/* Whoever connects waits in the sockets' queues until labels and anchors are known, but not for long. */
+void
+front_listen(struct front *f)
+{
+	struct err e = { 0 };
+
+	if (f->http == NULL || f->device_fd < 0)
+		return;
+	if (http_server_listen(f->http, TAKE_FD(f->device_fd), f->tls, LISTENER_DEVICE, &e) != 0 ||
+	    http_server_listen(f->http, TAKE_FD(f->public_fd), NULL, LISTENER_PUBLIC, &e) != 0) {
+		log_event(L_ERROR, "front.listen", "why=%s", e.msg);
+		role_exit(f->loop, err_row(e.code)->exit_status);
+	}
+}
+
 static void
 on_timer(void *ctx)
 {
 	struct front *f = ctx;
 
 	est_give_up(f, "the authority did not answer in time", true);
+	if (clock_monotonic_ms() - f->started_ms >= FRONT_PATIENCE_MS)
+		front_listen(f);
 	loop_timer_in(f->timer, 1000);
 }
 
@@ -168,7 +186,6 @@ on_start(void *ctx, struct err *e)
 {
 	struct front *f = ctx;
 	struct http_limits limits = http_limits_default;
-	int rc;
 
 	if (f->tls == NULL) {
 		*e = f->tls_error;
@@ -182,9 +199,9 @@ on_start(void *ctx, struct err *e)
 		limits.connections_per_address = f->settings.connections_per_address;
 	(void)peer_raise_nofile();
 	f->http = http_server_new(f->loop, &limits, on_request, on_refused, f);
-	if ((rc = http_server_listen(f->http, TAKE_FD(f->device_fd), f->tls, LISTENER_DEVICE, e)) != 0 ||
-	    (rc = http_server_listen(f->http, TAKE_FD(f->public_fd), NULL, LISTENER_PUBLIC, e)) != 0)
-		return rc;
+	f->started_ms = clock_monotonic_ms();
+	if (f->now != NULL)
+		front_listen(f);
 	f->timer = loop_timer_new(f->loop, on_timer, f);
 	loop_timer_in(f->timer, 1000);
 	return 0;

@@ -108,6 +108,7 @@ on_end(void *ctx, struct pipe *p, struct pipe_msg *m)
 		tls_server_set_trust(f->tls, TAKE(f->next->trust));
 	snapshot_free(f->now);
 	f->now = TAKE(f->next);
+	front_listen(f);
 }
 
 static void

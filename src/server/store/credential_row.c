@@ -158,7 +158,7 @@ anchor_row_insert(struct db *d, struct anchor_row *r, struct err *e)
 	    r->created_at, bytes_of_buf(&r->der));
 
 	if (rc == E_EXISTS)
-		return err_set(e, E_EXISTS, "trust '%s': there is one of this name already", r->name);
+		return err_set(e, E_EXISTS, "trust '%s': there is one of this name, or of this certificate, already", r->name);
 	if (rc == 0)
 		r->id = db_last_id(d);
 	return rc;

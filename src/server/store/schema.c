@@ -28,7 +28,7 @@ static const char version_1[] =
 "CREATE INDEX cert_device ON cert(device, label, superseded_by);"
 "CREATE INDEX cert_revoked ON cert(ca, revoked_at) WHERE revoked_at IS NOT NULL;"
 /* An id never comes back: connections that began under an anchor outlive it. */
-"CREATE TABLE anchor(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, der BLOB NOT NULL,"
+"CREATE TABLE anchor(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, der BLOB NOT NULL UNIQUE,"
 "  label TEXT NOT NULL, scope TEXT NOT NULL, scope_value TEXT NOT NULL, active INTEGER NOT NULL,"
 "  created_at INTEGER NOT NULL) STRICT;"
 "CREATE TABLE credential(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, label TEXT NOT NULL, user TEXT NOT NULL,"
