@@ -34,7 +34,7 @@ asan: deps
 	BUILD=$(BUILD)-asan PYTHON=$(PYTHON) ESTUARY_PATIENCE=90 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tools/check
 
 demo:
-	tools/install-deps build
+	tools/install-deps demo
 	$(MAKE) all
 	BUILD=$(BUILD) tools/demo
 

@@ -165,6 +165,7 @@ configure(SSL_CTX *ctx, struct err *e)
 	SSL_CTX_set_verify_depth(ctx, CHAIN_DEPTH);
 	SSL_CTX_set_read_ahead(ctx, 1); /* a record is one read, not two */
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+	SSL_CTX_set_security_level(ctx, 2); /* 112 bits: no SHA-1, no RSA below 2048, whatever the library was built with */
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_cipher_list(ctx, ciphers_1_2) != 1 || SSL_CTX_set_num_tickets(ctx, 0) != 1)
 		return err_ossl(e, E_CRYPTO, "TLS settings");

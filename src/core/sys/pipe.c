@@ -79,7 +79,7 @@ get_be(const uint8_t *p, size_t n)
 int
 pipe_pair(int fds[2], struct err *e)
 {
-	int size = 2 * (int)PIPE_MAX;
+	int size = 16 * (int)PIPE_INLINE_MAX;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0)
 		return err_errno(e, E_IO, "socketpair");

@@ -5,7 +5,7 @@
 
 #include "core/sys/loop.h"
 
-#define PIPE_MAX ((size_t)512 * 1024) /* octets of one message's body */
+#define PIPE_MAX ((size_t)16 * 1024 * 1024) /* octets of one message's body; a revocation list is the longest */
 
 /*
  * A SOCK_SEQPACKET socketpair's end: messages are whole or not at all.

@@ -11,11 +11,17 @@
 
 #define AUTHORITY_BATCH     64      /* enrolments that share one commit */
 #define AUTHORITY_APART_MS  5       /* between the beginnings of two batches: a busy moment shares commits */
-#define AUTHORITY_QUEUE     4096    /* enrolments that wait; over it fronts hear 503 */
+#define AUTHORITY_QUEUE     1024    /* enrolments that wait; over it fronts hear 503 */
 #define AUTHORITY_SIGN_MS   5000    /* how long a signature may take */
 #define AUTHORITY_FRONTS    64
+#define AUTHORITY_BUCKETS   4096
 
 struct authority;
+
+struct bucket {
+	uint64_t who;
+	int64_t left, at;
+};
 
 /* What waits for its turn: an enrolment or an operator's message. */
 struct work {
@@ -69,8 +75,10 @@ struct authority {
 	struct loop_timer *tick, *pace;
 	bool store_ok;
 	char store_why[200];
-	/* refusals of strangers that are recorded in detail: a bucket */
-	int64_t refusals_left, refusals_at, refusals_dropped;
+	/* how many refusals and retries may still be recorded one by one; see batch.c */
+	struct bucket strangers, known[AUTHORITY_BUCKETS];
+	int64_t dropped, dropped_noted;
+	char crl_why[200];           /* why the last revocation list could not be made; "" when it could */
 	bool draining;
 };
 
@@ -106,6 +114,8 @@ void sign_expire(struct authority *a);                 /* each second */
 bool crl_run_due(struct authority *a);                 /* true: one is under way now */
 /* Build the CA's list now, whatever its schedule says; fn as for sign_ask(), without an answer. */
 void crl_build(struct authority *a, struct ca *ca, sign_fn fn, void *ctx);
+/* Tell the operator, once, when lists cannot be made; why "": they can again. */
+void crl_state(struct authority *a, const char *ca, const char *why);
 int crl_write_aia(struct authority *a, const struct ca *ca, struct err *e) MUST_CHECK;
 
 /* op.c: the operator's verbs */

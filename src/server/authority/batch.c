@@ -8,9 +8,13 @@
 #include "core/sys/log.h"
 #include "server/authority/authority.h"
 
-/* Refusals of strangers that are recorded one by one: so many a second, saved up for so long. */
-#define REFUSALS_PER_S 50
-#define REFUSALS_SAVED 5000
+/*
+ * What is no certificate is recorded one by one only as fast as this, saved up for quieter times: nobody must be able
+ * to fill the disk, neither strangers together nor one who is known.
+ */
+#define RECORDS_PER_S   1
+#define STRANGERS_SAVED 20000
+#define KNOWN_SAVED     1000
 
 struct batch {
 	struct authority *a;
@@ -54,36 +58,55 @@ finish(struct batch *b)
 	authority_done(a);
 }
 
-/* May this refusal be recorded?  Strangers must not be able to fill the disk. */
+static struct bucket *
+bucket_of(struct authority *a, const char *actor)
+{
+	uint64_t who = UINT64_C(14695981039346656037); /* FNV-1a: who shares a bucket by chance shares its rate */
+	struct bucket *k;
+
+	if (actor[0] == 0)
+		return &a->strangers;
+	for (const char *p = actor; *p != 0; p++)
+		who = (who ^ (uint8_t)*p) * UINT64_C(1099511628211);
+	k = &a->known[who % AUTHORITY_BUCKETS];
+	if (k->who != who)
+		*k = (struct bucket){ .who = who, .left = KNOWN_SAVED };
+	return k;
+}
+
 static bool
 recordable(struct authority *a, const struct enrol *x, int64_t now)
 {
-	if (x->kind != ENROL_REFUSED || x->actor[0] != 0)
+	struct bucket *k = bucket_of(a, x->actor);
+	int64_t most = x->actor[0] != 0 ? KNOWN_SAVED : STRANGERS_SAVED;
+
+	if (x->kind == ENROL_ISSUE || x->fork)
 		return true;
-	a->refusals_left += (now - a->refusals_at) * REFUSALS_PER_S;
-	if (now < a->refusals_at || a->refusals_left > REFUSALS_SAVED)
-		a->refusals_left = REFUSALS_SAVED;
-	a->refusals_at = now;
-	if (a->refusals_left > 0) {
-		a->refusals_left--;
+	k->left += (now - k->at) * RECORDS_PER_S;
+	if (now < k->at || k->left > most)
+		k->left = most;
+	k->at = now;
+	if (k->left > 0) {
+		k->left--;
 		return true;
 	}
-	a->refusals_dropped++;
+	a->dropped++;
 	return false;
 }
 
 static int
 note_dropped(struct authority *a, int64_t now, struct err *e)
 {
-	struct audit_row r = { .time = now, .kind = "audit", .outcome = "note", .reason = "audit.refusals-not-recorded" };
+	struct audit_row r = { .time = now, .kind = "audit", .outcome = "note", .reason = "audit.not-recorded" };
 	int rc;
 
-	if (a->refusals_dropped == 0 || a->refusals_left < REFUSALS_PER_S)
+	if (a->dropped == 0 || now < a->dropped_noted + 60)
 		return 0;
-	(void)snprintf(r.text, sizeof(r.text), "%lld refusals of unknown clients came too fast and were only counted",
-	    (long long)a->refusals_dropped);
-	if ((rc = audit_append(&a->fleet->audit, a->db, &r, e)) == 0)
-		a->refusals_dropped = 0;
+	(void)snprintf(r.text, sizeof(r.text), "%lld refusals and retries came too fast and were only counted", (long long)a->dropped);
+	if ((rc = audit_append(&a->fleet->audit, a->db, &r, e)) == 0) {
+		a->dropped = 0;
+		a->dropped_noted = now;
+	}
 	return rc;
 }
 

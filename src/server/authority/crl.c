@@ -10,7 +10,8 @@
 #include "core/sys/log.h"
 #include "server/authority/authority.h"
 
-#define CRL_RETRY_S 5 /* after a failure */
+#define CRL_RETRY_S     5 /* after a failure */
+#define CRL_ENTRIES_MAX 300000 /* of one list: about 40 octets each, in one message to the signer */
 
 /* A list that is being made. */
 struct list {
@@ -39,6 +40,8 @@ add_entry(void *ctx, const char *serial, int64_t revoked_at, int reason)
 	struct list *l = ctx;
 	struct crl_entry *x;
 
+	if (l->n == CRL_ENTRIES_MAX)
+		return E_TOOBIG;
 	if (l->n == l->room) {
 		size_t room = l->room != 0 ? 2 * l->room : 64;
 
@@ -48,6 +51,22 @@ add_entry(void *ctx, const char *serial, int64_t revoked_at, int reason)
 	x = &l->entry[l->n++];
 	*x = (struct crl_entry){ .serial_n = strlen(serial) / 2, .revoked_at = revoked_at, .reason = reason };
 	return text_unhex(x->serial, x->serial_n, serial) ? 0 : E_IO;
+}
+
+void
+crl_state(struct authority *a, const char *ca, const char *why)
+{
+	bool was_well = a->crl_why[0] == 0;
+	char text[ROW_TEXT_MAX];
+
+	a->crl_why[0] = 0;
+	if (why[0] == 0)
+		return;
+	(void)snprintf(a->crl_why, sizeof(a->crl_why), "revocation list of '%s': %s", ca, why);
+	log_event(L_ERROR, "crl.failed", "ca=%s why=%s", ca, why);
+	(void)snprintf(text, sizeof(text), "%s", a->crl_why);
+	if (was_well)
+		(void)!event_row_add(a->db, clock_now(), "crl.failed", "", text, NULL); /* the log has it, too */
 }
 
 static int
@@ -76,9 +95,9 @@ on_signed(void *ctx, enum err_code code, const char *why, struct pipe_msg *answe
 
 	(void)snprintf(e.msg, sizeof(e.msg), "%s", why);
 	if (code == E_OK && sign_signature(&sig, answer, &e) == 0 && publish(l, sig, &e) == 0)
-		e.code = E_OK;
+		e = (struct err){ 0 };
+	crl_state(l->a, l->ca, e.msg);
 	if (e.code != E_OK) {
-		log_event(L_ERROR, "crl.failed", "ca=%s why=%s", l->ca, e.msg);
 		(void)!ca_row_set_crl_due(l->a->db, l->ca_id, clock_now() + CRL_RETRY_S, NULL);
 	}
 	if (fleet_reload(l->a->fleet, &(struct err){ 0 }) != 0)
@@ -95,10 +114,11 @@ prepare(struct list *l, const struct ca *ca, struct err *e)
 	int64_t life = a->settings.crl_lifetime_s;
 	int rc;
 
+	if ((rc = cert_row_revoked(a->db, l->ca_id, l->now, add_entry, l, e)) != 0)
+		return rc == E_TOOBIG ? err_set(e, rc, "more than %d certificates are revoked", CRL_ENTRIES_MAX) : rc;
 	if ((rc = db_begin(a->db, e)) != 0)
 		return rc;
-	if ((rc = ca_row_next_crl(a->db, l->ca_id, l->now + life / 2, &l->number, e)) != 0 ||
-	    (rc = cert_row_revoked(a->db, l->ca_id, l->now, add_entry, l, e)) != 0) {
+	if ((rc = ca_row_next_crl(a->db, l->ca_id, l->now + life / 2, &l->number, e)) != 0) {
 		db_rollback(a->db);
 		return rc;
 	}
@@ -120,7 +140,7 @@ crl_build(struct authority *a, struct ca *ca, sign_fn fn, void *ctx)
 		.fn = fn, .ctx = ctx };
 	(void)snprintf(l->ca, sizeof(l->ca), "%s", ca->row.name);
 	if (prepare(l, ca, &e) != 0) {
-		log_event(L_ERROR, "crl.failed", "ca=%s why=%s", l->ca, e.msg);
+		crl_state(a, l->ca, e.msg);
 		ca->row.crl_next = clock_now() + CRL_RETRY_S; /* in memory: the store may be what fails */
 		fn(ctx, e.code, e.msg, NULL);
 		list_free(l);

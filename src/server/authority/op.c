@@ -169,15 +169,41 @@ takes_arg(const struct verb *v, const char *name)
 	return false;
 }
 
+/* What an argument must be, whichever verb takes it; the settings of profiles and labels are judged where they are read. */
+static int
+check_type(const struct work *w, const char *name, const json_t *value, struct err *e)
+{
+	static const char texts[] = " name kind parent cn key subject lifetime pem label user secret scope scope_value expires "
+	    "state q device ca serial csr profile reason request_id outcome ";
+	static const char numbers[] = " id limit uses pathlen ", flags[] = " active crl ";
+	char word[64];
+	const char *want = NULL;
+
+	(void)snprintf(word, sizeof(word), " %.60s ", name);
+	if (strstr(texts, word) != NULL && !json_is_string(value))
+		want = "a text";
+	else if (strstr(numbers, word) != NULL && !json_is_integer(value))
+		want = "a number";
+	else if (strstr(flags, word) != NULL && !json_is_boolean(value))
+		want = "true or false";
+	else if (strcmp(name, "after") == 0 && !json_is_string(value) && !json_is_integer(value))
+		want = "the next of the last answer";
+	return want == NULL ? 0 : err_set(e, E_USAGE, "%s: %s: expected %s", w->verb->name, name, want);
+}
+
 static int
 check_args(const struct work *w, struct err *e)
 {
 	const char *name;
 	json_t *value;
+	int rc;
 
-	json_object_foreach(w->args, name, value)
+	json_object_foreach(w->args, name, value) {
 		if (!takes_arg(w->verb, name))
 			return err_set(e, E_USAGE, "%s: takes no argument '%.60s'; it takes: %s", w->verb->name, name, w->verb->args);
+		if ((rc = check_type(w, name, value, e)) != 0)
+			return rc;
+	}
 	for (const char *s = w->verb->args; *s != 0;) {
 		size_t word = strcspn(s, " ");
 		char text[64];

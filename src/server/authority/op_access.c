@@ -171,6 +171,27 @@ anchor_json(const struct anchor_row *r, bool whole)
 	return v;
 }
 
+/* Two anchors of one name and key: which of them a chain ends at is chance, so they must mean the same. */
+struct rival {
+	const struct anchor_row *r;
+	const struct cert *cert;
+};
+
+static int
+same_meaning(void *ctx, struct anchor_row *other)
+{
+	const struct rival *v = ctx;
+	struct cert c;
+
+	if (bytes_equal(bytes_of_buf(&other->der), v->cert->der))
+		return 0; /* the very same: the store refuses it */
+	if (cert_parse(&c, bytes_of_buf(&other->der), NULL) != 0 || !bytes_equal(c.subject_der, v->cert->subject_der) ||
+	    !bytes_equal(c.spki, v->cert->spki))
+		return 0;
+	return strcmp(other->label, v->r->label) == 0 && strcmp(other->scope, v->r->scope) == 0 &&
+	    strcmp(other->scope_value, v->r->scope_value) == 0 && other->active == v->r->active ? 0 : E_POLICY;
+}
+
 /* The one certificate in the text that was given: a CA's, and not one of ours. */
 static int
 read_anchor(struct work *w, struct anchor_row *r, struct err *e)
@@ -187,7 +208,10 @@ read_anchor(struct work *w, struct anchor_row *r, struct err *e)
 		return err_set(e, E_POLICY, "trust '%s': the certificate has expired", r->name);
 	if (fleet_key_is_ours(w->a->fleet, c.spki_sha256))
 		return err_set(e, E_POLICY, "trust '%s': this is a CA of ours; labels take its certificates with accept=own", r->name);
-	return 0;
+	rc = anchor_row_each(w->a->db, same_meaning, &(struct rival){ r, &c }, e);
+	if (rc == E_POLICY)
+		return err_set(e, rc, "trust '%s': a CA of the same name and key is there with another label or scope", r->name);
+	return rc;
 }
 
 static int

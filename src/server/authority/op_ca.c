@@ -226,6 +226,8 @@ on_key(void *ctx, enum err_code code, const char *why, struct pipe_msg *answer)
 				return;
 		}
 	}
+	if (e.code == E_OK)
+		(void)err_set(&e, E_IO, "signer: not a key");
 	op_fail(w, &e);
 }
 
@@ -302,7 +304,8 @@ server_status(struct work *w, json_t **result, struct err *e)
 	json_object_set_new(v, "ready", json_boolean(a->store_ok && authority_signer_ok(a) && fronts > 0));
 	json_object_set_new(v, "store_ok", json_boolean(a->store_ok));
 	json_object_set_new(v, "signer_ok", json_boolean(authority_signer_ok(a)));
-	json_setf(v, "detail", "%s", a->store_why);
+	json_object_set_new(v, "crl_ok", json_boolean(a->crl_why[0] == 0));
+	json_setf(v, "detail", "%s", !a->store_ok ? a->store_why : a->crl_why);
 	json_setf(v, "device_url", "https://%s:%u/.well-known/est", s->name, s->device_port);
 	json_setf(v, "operator_url", "https://%s:%u", s->name, s->operator_port);
 	json_setf(v, "public_url", "%s", s->public_url);

@@ -216,7 +216,7 @@ free_name(struct binding *b, struct err *e)
 		return rc;
 	if (rc == 0 && id != b->own->row.device) {
 		if ((rc = cert_row_live(b->fleet->db, id, NULL, b->now, &live, e)) != 0 ||
-		    (rc = cert_row_descends(b->fleet->db, id, b->own->row.device, &ours, e)) != 0)
+		    (rc = cert_row_descends(b->fleet->db, id, b->own->row.device, b->now, &ours, e)) != 0)
 			return rc;
 		if (live && !ours) {
 			*b->reason = "name.active";

@@ -2,6 +2,7 @@
 /* fleet/secret.c - passwords, codes and secret values */
 #include "server/fleet/secret.h"
 
+#include <arpa/inet.h>
 #include <crypt.h>
 #include <stdio.h>
 #include <string.h>
@@ -114,14 +115,29 @@ crypt_matches(const char *password, const char *verifier)
 	return same;
 }
 
+/* Who has one IPv6 address has its whole /64. */
+static void
+neighbourhood(const char *address, char out[INET6_ADDRSTRLEN])
+{
+	struct in6_addr v6;
+
+	(void)snprintf(out, INET6_ADDRSTRLEN, "%s", address);
+	if (inet_pton(AF_INET6, address, &v6) != 1)
+		return;
+	mem_wipe(&v6.s6_addr[8], 8);
+	(void)inet_ntop(AF_INET6, &v6, out, INET6_ADDRSTRLEN);
+}
+
 static struct tries *
 tries_of(struct secret *s, const char *address, int64_t now)
 {
+	char who[INET6_ADDRSTRLEN];
 	uint8_t h[SHA256_LEN];
 	uint64_t id;
 	struct tries *t;
 
-	keyed(s->process_key, "address", address, "", h);
+	neighbourhood(address, who);
+	keyed(s->process_key, "address", who, "", h);
 	memcpy(&id, h, sizeof(id));
 	t = &s->tries[id % ADDRESS_SLOTS];
 	if (t->address != id || t->minute != now / 60)

@@ -157,13 +157,18 @@ cert_row_live(struct db *d, int64_t device, const char *label, int64_t now, bool
 }
 
 int
-cert_row_descends(struct db *d, int64_t device, int64_t parent, bool *yes, struct err *e)
+cert_row_descends(struct db *d, int64_t device, int64_t parent, int64_t now, bool *yes, struct err *e)
 {
 	struct query q;
-	int rc = query_open(&q, d, e, "SELECT 1 FROM cert c JOIN cert p ON p.id = c.parent "
-	    "WHERE c.device = ? AND p.device = ? LIMIT 1", "ii", device, parent);
+	bool by_others;
+	int rc = query_open(&q, d, e, "SELECT 1 FROM cert c LEFT JOIN cert p ON p.id = c.parent WHERE c.device = ? "
+	    "AND c.revoked_at IS NULL AND c.superseded_by IS NULL AND c.not_after > ? AND coalesce(p.device, 0) <> ? LIMIT 1",
+	    "iii", device, now, parent);
 
-	return rc != 0 ? rc : any_row(&q, yes, e);
+	if (rc != 0 || (rc = any_row(&q, &by_others, e)) != 0)
+		return rc;
+	*yes = !by_others;
+	return 0;
 }
 
 int

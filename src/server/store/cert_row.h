@@ -35,8 +35,8 @@ int cert_row_key_owner(struct db *d, const uint8_t spki_sha256[ROW_HASH_LEN], co
     size_t size, struct err *e) MUST_CHECK;
 /* Has the device an unrevoked certificate of `label` (any label when NULL) that is valid after `now`? */
 int cert_row_live(struct db *d, int64_t device, const char *label, int64_t now, bool *live, struct err *e) MUST_CHECK;
-/* Was any of the device's certificates authorised by a certificate of device `parent`? */
-int cert_row_descends(struct db *d, int64_t device, int64_t parent, bool *yes, struct err *e) MUST_CHECK;
+/* Was every live certificate of the device authorised by a certificate of device `parent`?  Once it renews by itself, no more. */
+int cert_row_descends(struct db *d, int64_t device, int64_t parent, int64_t now, bool *yes, struct err *e) MUST_CHECK;
 /* All unsuperseded certificates of the device at the label, older than `by`, are superseded by it. */
 int cert_row_supersede(struct db *d, int64_t device, const char *label, int64_t by, int64_t now, struct err *e) MUST_CHECK;
 int cert_row_prove(struct db *d, int64_t id, int64_t now, struct err *e) MUST_CHECK;

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The estuary command: help, man pages, exit statuses, and an EST client that believes nothing unseen."""
+import base64
+import http.server
+import json
+import os
+import pathlib
+import ssl
+import subprocess
+import threading
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
+from estuary import ESTUARY, OutsideCa, b64, csr, der_of, fresh_name, key_pem, mint, name, new_key
+
+VERBS = subprocess.run([str(ESTUARY), "--help"], capture_output=True, text=True).stdout
+VERBS = [line[2:25].strip() for line in VERBS.split("\n") if line.startswith("  ") and line[2:3].strip() and len(line) > 25]
+
+
+def run(*args, **kw):
+    return subprocess.run([str(ESTUARY), *map(str, args)], capture_output=True, text=True, timeout=60, **kw)
+
+
+def test_there_are_verbs():
+    assert len(VERBS) >= 40 and "est enroll" in VERBS
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_and_a_clean_man_page(verb, tmp_path):
+    r = run(*verb.split(), "--help")
+    assert r.returncode == 0 and r.stdout.startswith(f"Usage: estuary {verb}") and r.stderr == ""
+    text = r.stdout.split("\nExample:")[0]  # what is to be pasted stays in one line
+    assert max(len(line) for line in text.split("\n")) <= 100
+    assert run("--man", tmp_path).returncode == 0
+    page = tmp_path / f"estuary-{verb.replace(' ', '-')}.1"
+    assert page.exists()
+    r = subprocess.run(["groff", "-man", "-ww", "-Tutf8", str(page)], capture_output=True, text=True)
+    assert r.returncode == 0 and r.stderr == "" and verb.split()[-1] in r.stdout
+
+
+@pytest.mark.parametrize("args,said", [
+    (["ca", "lst"], "did you mean `estuary ca list`?"), (["ca", "list", "--jsn"], "did you mean --json?"), (["frob"], "frob: no such verb"),
+    (["ca", "show"], "NAME is missing"), (["est", "enroll", "--url", "https://x"], "--out is missing"),
+    (["est", "enroll", "--out", "x", "--url", "http://x"], "https://host[:port] needed")])
+def test_wrong_usage_ends_with_64_and_a_hint(args, said):
+    r = run(*args)
+    assert r.returncode == 64 and r.stdout == "" and said in r.stderr
+
+
+def test_exit_statuses_tell_the_kind_of_error(server, tmp_path):
+    assert server.cli("ca", "show", "none", check=False).returncode == 66
+    assert run("ca", "list", "--dir", tmp_path).returncode == 69
+    assert server.cli("label", "create", "idevid", "--ca", "issuing", "--profile", "idevid", check=False).returncode in (64, 73)
+    assert server.cli("server", "status").returncode == 0
+
+
+@pytest.mark.parametrize("verb", [v for v in VERBS if v.endswith(" list") or v in ("server status", "audit verify")])
+def test_json_of_every_list_can_be_read(server, verb):
+    v = json.loads(server.cli(*verb.split(), "--json").stdout)
+    assert isinstance(v["items"], list) if verb.endswith("list") else v
+
+
+def test_a_pasted_request_gets_its_certificate(server, tmp_path):
+    cn, key = fresh_name(), new_key()
+    path = tmp_path / "r.csr"
+    path.write_bytes(x509.load_der_x509_csr(csr(key, cn)).public_bytes(Encoding.PEM))
+    v = json.loads(server.cli("cert", "request", "--csr", str(path), "--profile", "device", "--json").stdout)
+    assert x509.load_pem_x509_certificate(v["pem"].encode()).subject == name(cn)
+    path.write_text("no request\n")
+    assert server.cli("cert", "request", "--csr", str(path), "--profile", "device", check=False).returncode == 65
+
+
+# --- est: against our server ---
+
+def enroll(server, out, *args, pin=None, url=None):
+    return run("est", "enroll", "--url", url or server.est_url.replace("//" + server.est_url.split("//")[1].split(":")[0], "//localhost"),
+               "--label", "idevid", "--pin", pin or server.info["root_pin"], "--out", out, *args)
+
+
+def test_a_device_enrols_and_renews(server, tmp_path):
+    out = tmp_path / "d.pem"
+    r = enroll(server, out, "--code", server.new_code(), "--subject", f"CN={fresh_name()}", "--json", "--trust-out", tmp_path / "t.pem")
+    assert r.returncode == 0 and json.loads(r.stdout)["channel_bound"] is True, r
+    first = out.read_text()
+    assert (tmp_path / "d.pem.key").stat().st_mode & 0o777 == 0o600 and not (tmp_path / "d.pem.key.new").exists()
+    r = run("est", "reenroll", "--url", f"https://localhost:{server.device_port}", "--label", "idevid", "--trust", tmp_path / "t.pem",
+            "--cert", out, "--key", tmp_path / "d.pem.key", "--new-key", "ec-p384")
+    assert r.returncode == 0 and out.read_text() != first, r
+
+
+def test_a_wrong_pin_writes_nothing(server, tmp_path):
+    r = enroll(server, tmp_path / "d.pem", "--code", "aaaa-bbbb", "--subject", "CN=x", pin="sha256:" + "0" * 64)
+    assert r.returncode == 77 and os.listdir(tmp_path) == [], r
+
+
+# --- est: against a server that is not what it should be ---
+
+class Fake:
+    """An EST server with a CA of its own; what it answers to an enrolment is the test's."""
+
+    def __init__(self, directory, answer=None):
+        self.ca, self.seen, self.answer = OutsideCa(), [], answer or (lambda fake, der: (200, {}, fake.bag(fake.leaf(der))))
+        key = new_key()
+        leaf = mint((self.ca.cert, self.ca.key), "localhost", key, ekus=(x509.oid.ExtendedKeyUsageOID.SERVER_AUTH,), sans=[x509.DNSName("localhost")])
+        pair = pathlib.Path(directory, "fake.pem")
+        pair.write_bytes(key_pem(key) + leaf.public_bytes(Encoding.PEM) + self.ca.pem.encode())
+        fake = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def say(self, status, headers, body):
+                self.send_response(status)
+                for k, v in {"Content-Type": "application/pkcs7-mime", "Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(k, v)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_GET(self):
+                fake.seen.append((self.path, dict(self.headers)))
+                if self.path.endswith("cacerts"):
+                    self.say(200, {}, fake.bag(fake.ca.cert))
+                else:
+                    self.say(204, {}, b"")
+
+            def do_POST(self):
+                fake.seen.append((self.path, dict(self.headers)))
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                self.say(*fake.answer(fake, der_of(body)))
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        ctx.load_cert_chain(pair)
+        self.http.socket = ctx.wrap_socket(self.http.socket, server_side=True, do_handshake_on_connect=False)
+        threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
+        self.url = f"https://localhost:{self.http.server_port}"
+        self.pin = "sha256:" + self.ca.cert.fingerprint(hashes.SHA256()).hex()
+
+    def leaf(self, der, issuer=None, key=None, **kw):
+        req = x509.load_der_x509_csr(der)
+        ca = issuer or self.ca
+
+        class Public:  # mint() asks a key for its public half alone
+            def public_key(self):
+                return key.public_key() if key else req.public_key()
+        return mint((ca.cert, ca.key), req.subject, Public(), **kw)
+
+    @staticmethod
+    def bag(*certs):
+        return b64(pkcs7.serialize_certificates(list(certs), Encoding.DER))
+
+    def close(self):
+        self.http.shutdown()
+        self.http.server_close()
+
+
+@pytest.fixture
+def fake(tmp_path):
+    made = []
+
+    def make(answer=None):
+        made.append(Fake(tmp_path, answer))
+        return made[-1]
+
+    yield make
+    for f in made:
+        f.close()
+
+
+def ask(fake, place, *args):
+    return run("est", "enroll", "--url", fake.url, "--pin", fake.pin, "--subject", "CN=pump", "--pop", "never", "--out", place / "d.pem", *args)
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A directory in which an older pair stands."""
+    p = tmp_path / "device"
+    p.mkdir()
+    (p / "d.pem").write_text("the old certificate\n")
+    (p / "d.pem.key").write_text("the old key\n")
+    return p
+
+
+def test_a_good_answer_is_taken(fake, tmp_path):
+    f = fake()
+    r = ask(f, tmp_path)
+    assert r.returncode == 0 and "BEGIN CERTIFICATE" in (tmp_path / "d.pem").read_text(), r
+
+
+HOSTILE = {
+    "another key": lambda f, der: f.bag(f.leaf(der, key=new_key())),
+    "expired": lambda f, der: f.bag(f.leaf(der, begin=-90000, end=-3600)),
+    "not yet valid": lambda f, der: f.bag(f.leaf(der, begin=86400, end=172800)),
+    "of another CA": lambda f, der: f.bag(f.leaf(der, issuer=OutsideCa())),
+    "with its foreign root": lambda f, der: (lambda o: f.bag(f.leaf(der, issuer=o), o.cert))(OutsideCa()),
+    "a CA certificate": lambda f, der: f.bag(f.leaf(der, ca=True)),
+    "the CA itself": lambda f, der: f.bag(f.ca.cert),
+    "garbage": lambda f, der: b"!!! not base64 !!!",
+    "base64 of garbage": lambda f, der: base64.b64encode(os.urandom(400)),
+    "cut off": lambda f, der: f.bag(f.leaf(der))[:300],
+    "empty": lambda f, der: b"",
+    "a page": lambda f, der: b"<html>welcome</html>",
+    "a signature that is wrong": lambda f, der: b64(spoilt(der_of(f.bag(f.leaf(der))))),
+}
+
+
+def spoilt(der):
+    """One octet of the certificate's signature is another."""
+    at = der.rindex(b"\x30\x44" if b"\x30\x44" in der[-90:] else b"\x30") + 8
+    return der[:at] + bytes([der[at] ^ 1]) + der[at + 1:]
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_an_answer_that_is_not_ours_changes_nothing(fake, place, what):
+    r = ask(fake(lambda f, der: (200, {}, HOSTILE[what](f, der))), place)
+    assert r.returncode in (65, 70, 77) and r.stderr.startswith("estuary: "), r
+    assert (place / "d.pem").read_text() == "the old certificate\n" and (place / "d.pem.key").read_text() == "the old key\n"
+    assert not list(place.glob("*.tmp*"))
+
+
+@pytest.mark.parametrize("status,exit_status", [(400, 65), (401, 77), (403, 77), (404, 66), (500, 69), (503, 69), (302, 65)])
+def test_a_refusal_is_told_and_changes_nothing(fake, place, status, exit_status):
+    r = ask(fake(lambda f, der: (status, {"Content-Type": "text/plain", "Location": "https://elsewhere.example/"}, b"because\n")), place)
+    assert r.returncode == exit_status and str(status) in r.stderr, r
+    assert (place / "d.pem").read_text() == "the old certificate\n"
+
+
+def test_202_is_followed_until_the_certificate_is_there(fake, tmp_path):
+    asked = []
+
+    def later(f, der):
+        asked.append(der)
+        return (202, {"Retry-After": "1"}, b"") if len(asked) < 3 else (200, {}, f.bag(f.leaf(der)))
+
+    r = ask(fake(later), tmp_path)
+    assert r.returncode == 0 and "waiting for approval" in r.stderr, r
+    assert len(asked) == 3 and len(set(asked)) == 1, "the same request each time"
+
+
+def test_202_for_too_long_ends_with_75_and_the_next_run_goes_on_with_the_key(fake, tmp_path):
+    asked = []
+
+    def later(f, der):
+        asked.append(der)
+        return (202, {"Retry-After": "60"}, b"") if len(asked) < 2 else (200, {}, f.bag(f.leaf(der)))
+
+    f = fake(later)
+    r = ask(f, tmp_path, "--wait", "1")
+    assert r.returncode == 75 and (tmp_path / "d.pem.key.new").exists() and not (tmp_path / "d.pem").exists(), r
+    assert ask(f, tmp_path).returncode == 0
+    assert len({x509.load_der_x509_csr(d).public_key().public_numbers() for d in asked}) == 1
+
+
+def test_a_server_of_another_ca_sees_no_credential(fake, place):
+    f = fake()
+    secret = place / "password"
+    secret.write_text("hunter2-hunter2\n")
+    r = run("est", "enroll", "--url", f.url, "--pin", "sha256:" + "1" * 64, "--user", "u", "--password-file", secret, "--header",
+            "X-Secret: hunter3", "--subject", "CN=pump", "--out", place / "d.pem")
+    assert r.returncode == 77 and (place / "d.pem").read_text() == "the old certificate\n", r
+    assert [p for p, _ in f.seen] == ["/.well-known/est/cacerts"]
+    assert not any("hunter" in str(h) or "Authorization" in h for _, h in f.seen)
+
+
+def test_a_server_that_the_trust_does_not_vouch_for_sees_nothing(fake, place):
+    f = fake()
+    (place / "trust.pem").write_text(OutsideCa().pem)
+    r = run("est", "enroll", "--url", f.url, "--trust", place / "trust.pem", "--code", "aaaa-bbbb", "--subject", "CN=pump", "--out", place / "d.pem")
+    assert r.returncode != 0 and f.seen == [], r
+
+

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`estuary quickstart`: once, again, halfway, and only to prepare."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+from estuary import ESTUARY, Server, basic, csr, fresh_name, new_key, wait_for
+from test_crash import serves
+
+PORTS = ("--device-port", "0", "--operator-port", "0", "--public-port", "0")
+
+
+def quickstart(directory, *args):
+    return subprocess.run([str(ESTUARY), "quickstart", "--dir", str(directory), *PORTS, *args], capture_output=True, text=True, timeout=60)
+
+
+def test_quickstart_json_says_all_that_a_program_wants_to_know(server):
+    info = server.info
+    assert {"est_url", "operator_url", "public_url", "root_file", "root_pin", "code", "operator_token", "ready_file"} <= set(info)
+    assert re.fullmatch(r"https://\S+:\d+/\.well-known/est", info["est_url"]) and re.fullmatch(r"sha256:[0-9a-f]{64}", info["root_pin"])
+    assert os.path.exists(info["root_file"]) and os.path.exists(info["ready_file"])
+    path = pathlib.Path(server.dir, "quickstart.json")
+    assert path.stat().st_mode & 0o777 == 0o600 and pathlib.Path(server.dir).stat().st_mode & 0o777 == 0o700
+
+
+def test_no_serve_prepares_and_ends(tmp_path):
+    r = quickstart(tmp_path / "d", "--no-serve")
+    assert r.returncode == 0, r
+    assert not (tmp_path / "d/run/ready").exists() and (tmp_path / "d/quickstart.json").exists()
+
+
+def test_a_second_run_starts_what_is_there(tmp_path):
+    first = quickstart(tmp_path / "d", "--no-serve", "--name", "localhost", "--json")
+    s = Server(tmp_path / "d")
+    try:
+        was, now = json.loads(first.stdout), s.info
+        for member in ("root_pin", "code", "operator_token", "est_url"):
+            assert was[member] == now[member]
+        assert s.enrol(csr(new_key(), fresh_name()), "idevid", headers=basic("", now["code"])).status == 200
+        r = quickstart(tmp_path / "d")
+        assert r.returncode == 73 and "a server runs there already" in r.stderr
+    finally:
+        assert s.stop() == 0
+
+
+def test_a_run_that_was_killed_is_completed_by_the_next(tmp_path):
+    """F07: killed ever later, until one run gets to its end."""
+    place = tmp_path / "d"
+    for step in range(8):
+        p = subprocess.Popen([str(ESTUARY), "quickstart", "--no-serve", "--dir", str(place), *PORTS], stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True)
+        for _ in range(step):
+            if not p.stdout.readline():
+                break
+        p.kill()
+        p.wait()
+        p.stdout.close()
+        lock = place / "run/lock"
+        wait_for("the server of the killed run to end", lambda: not lock.exists() or
+                 subprocess.run(["flock", "-n", str(lock), "true"]).returncode == 0)
+    s = Server(place)
+    try:
+        assert serves(s) and s.op("audit.verify")["ok"]
+        assert sorted(c["name"] for c in s.op("ca.list")["items"]) == ["issuing", "root"]
+    finally:
+        assert s.stop() == 0
+
+
+def test_a_directory_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/thesis.txt").write_text("x")
+    r = quickstart(tmp_path / "d", "--no-serve")
+    assert r.returncode == 73 and "not empty, and not made by quickstart" in r.stderr
+    assert os.listdir(tmp_path / "d") == ["thesis.txt"]
+
+
+def test_the_line_for_a_first_device_can_be_pasted(fresh_server, tmp_path):
+    s = fresh_server(args=["--name", "localhost"])
+    (line,) = [x.strip() for x in s.log_text().split("\n") if x.strip().startswith("estuary est enroll")]
+    r = subprocess.run(["sh", "-c", line.replace("estuary ", str(ESTUARY) + " ", 1)], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert r.returncode == 0, r
+    assert "BEGIN CERTIFICATE" in (tmp_path / "device-1.pem").read_text()
+
+
+def test_an_interrupt_ends_it_well(fresh_server):
+    assert fresh_server().stop(signal.SIGINT) in (0, 130)
