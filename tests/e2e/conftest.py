@@ -9,6 +9,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import estuary  # noqa: E402
 
 
+def pytest_configure(config):
+    # Times without a zone: Debian 12's cryptography knows no others, Debian 13's would rather not.
+    config.addinivalue_line("filterwarnings", r"ignore:Properties that return a na.ve datetime")
+    config.addinivalue_line("filterwarnings", r"ignore:datetime.datetime.utcnow\(\) is deprecated")
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """A quickstart server that tests share: make devices, credentials and labels of your own in it."""

@@ -33,7 +33,7 @@ def test_every_verb_has_help_and_a_clean_man_page(verb, tmp_path):
     r = run(*verb.split(), "--help")
     assert r.returncode == 0 and r.stdout.startswith(f"Usage: estuary {verb}") and r.stderr == ""
     text = r.stdout.split("\nExample:")[0]  # what is to be pasted stays in one line
-    assert max(len(line) for line in text.split("\n")) <= 100
+    assert max(len(line) for line in text.split("\n") if " " in line.strip()) <= 100
     assert run("--man", tmp_path).returncode == 0
     page = tmp_path / f"estuary-{verb.replace(' ', '-')}.1"
     assert page.exists()

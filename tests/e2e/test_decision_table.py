@@ -145,6 +145,10 @@ def test_the_table_has_its_two_hundred_rows_and_both_outcomes():
     assert 50 < outcomes.count(200) < len(outcomes) / 2
 
 
+def spki(of):
+    return of.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
 class World:
     """A device, a credential or a certificate for each state, made once for all rows."""
 
@@ -169,7 +173,7 @@ class World:
         for path in keys:
             with open(path, "rb") as f:
                 key = serialization.load_pem_private_key(f.read(), None)
-            if key.public_key().public_numbers() == ca.public_key().public_numbers():
+            if spki(key) == spki(ca):
                 mine = new_key()
                 return Pair(mint((ca, key), fresh_name("dt"), mine, **kw), mine, self.dir)
         raise AssertionError("the issuing CA's key is not in the keys directory")
