@@ -27,11 +27,11 @@ check: deps
 	$(MAKE) all
 	BUILD=$(BUILD) PYTHON=$(PYTHON) tools/check
 
-# A role is not dumpable, so the leak checker cannot look into it; the unit tests look for leaks.
+# The unit tests look for leaks; roles are not dumpable, and no leak checker can look into them.
 asan: deps
 	test -f $(BUILD)-asan/build.ninja || meson setup $(BUILD)-asan -Db_sanitize=address,undefined -Db_lundef=false
 	ninja -C $(BUILD)-asan
-	BUILD=$(BUILD)-asan PYTHON=$(PYTHON) ESTUARY_PATIENCE=90 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tools/check
+	BUILD=$(BUILD)-asan PYTHON=$(PYTHON) ESTUARY_PATIENCE=90 ESTUARY_CPU_LIMIT_MS=50 ESTUARY_SANITIZED=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tools/check
 
 demo:
 	tools/install-deps demo

@@ -27,10 +27,12 @@ static const char ciphers_1_2[] =
 
 static const unsigned char alpn_ours[] = "\x08http/1.1\x08http/1.0"; /* curl --http1.0 offers the latter alone */
 
+#define OLDER 4 /* changes of anchors that a handshake may span */
+
 struct tls_server {
 	SSL_CTX *ctx;
-	/* A handshake that began before the last change of anchors still has the older store. */
-	struct trust *trust, *older;
+	struct trust *trust;
+	struct trust *older[OLDER];    /* newest first: a handshake keeps the store that it began with */
 };
 
 /* What the handshake's judge said of a client's chain; hangs on the SSL. */
@@ -58,7 +60,10 @@ trust_of(const struct tls_server *s, X509_STORE_CTX *ctx)
 
 	if (s->trust != NULL && trust_store(s->trust) == store)
 		return s->trust;
-	return s->older != NULL && trust_store(s->older) == store ? s->older : NULL;
+	for (size_t i = 0; i < OLDER; i++)
+		if (s->older[i] != NULL && trust_store(s->older[i]) == store)
+			return s->older[i];
+	return NULL;
 }
 
 /* A bad chain never ends the handshake here: what it is worth is the request's business. */
@@ -231,8 +236,10 @@ ca_names(const struct trust *t)
 void
 tls_server_set_trust(struct tls_server *s, struct trust *t)
 {
-	trust_free(s->older);
-	s->older = s->trust;
+	trust_free(s->older[OLDER - 1]);
+	for (size_t i = OLDER - 1; i > 0; i--)
+		s->older[i] = s->older[i - 1];
+	s->older[0] = s->trust;
 	s->trust = t;
 	if (SSL_CTX_set1_verify_cert_store(s->ctx, trust_store(t)) != 1)
 		abort();
@@ -252,7 +259,8 @@ tls_server_free(struct tls_server *s)
 		return;
 	SSL_CTX_free(s->ctx);
 	trust_free(s->trust);
-	trust_free(s->older);
+	for (size_t i = 0; i < OLDER; i++)
+		trust_free(s->older[i]);
 	mem_free(s);
 }
 

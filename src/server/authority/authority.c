@@ -19,6 +19,7 @@ work_free(struct work *w)
 	enrol_clear(&w->x);
 	buf_free(&w->signature);
 	json_decref(w->args);
+	json_decref(w->result);
 	mem_free(w->plan);
 	mem_free_wiped(w, sizeof(*w)); /* it held a password */
 }
@@ -161,6 +162,16 @@ on_seen(void *ctx, struct pipe *p, struct pipe_msg *m)
 }
 
 static void
+on_taken(void *ctx, struct pipe *p, struct pipe_msg *m)
+{
+	struct peer *peer = ctx;
+
+	(void)p;
+	peer->snapshot = m->id;
+	op_settle(peer->a);
+}
+
+static void
 on_op(void *ctx, struct pipe *p, struct pipe_msg *m)
 {
 	struct peer *peer = ctx;
@@ -172,6 +183,7 @@ on_op(void *ctx, struct pipe *p, struct pipe_msg *m)
 static const struct pipe_permit front_permits[] = {
 	{ PROTO_ENROL, "enrol", on_enrol },
 	{ PROTO_SEEN, "seen", on_seen },
+	{ PROTO_SNAP_TAKEN, "snap-taken", on_taken },
 	{ 0, NULL, NULL },
 };
 static const struct pipe_permit console_permits[] = {
@@ -183,10 +195,12 @@ static void
 on_closed(void *ctx, struct pipe *p, const char *why)
 {
 	struct peer *peer = ctx;
+	struct authority *a = peer->a;
 
 	log_event(L_NOTE, "peer.lost", "role=%s instance=%u why=%s", role_name(peer->role), peer->instance, why);
 	pipe_free(p);
 	*peer = (struct peer){ 0 };
+	op_settle(a);
 }
 
 /* A supervisor gives us pipes; the signer's is another thing than those of who asks us. */

@@ -12,6 +12,7 @@
 #define AUTHORITY_BATCH     64      /* enrolments that share one commit */
 #define AUTHORITY_APART_MS  5       /* between the beginnings of two batches: a busy moment shares commits */
 #define AUTHORITY_QUEUE     1024    /* enrolments that wait; over it fronts hear 503 */
+#define AUTHORITY_SETTLE_MS 2000    /* how long an operator waits for fronts to follow */
 #define AUTHORITY_SIGN_MS   5000    /* how long a signature may take */
 #define AUTHORITY_FRONTS    64
 #define AUTHORITY_BUCKETS   4096
@@ -39,6 +40,8 @@ struct work {
 	/* an operator's message */
 	const struct verb *verb;
 	json_t *args;
+	json_t *result;              /* of a verb that is done, while fronts take it over */
+	uint64_t snapshot, answer_at_ms;
 	char actor[160];
 	struct ca_plan *plan;        /* of ca.create */
 };
@@ -50,6 +53,7 @@ struct peer {
 	uint32_t instance;
 	struct pipe *pipe;
 	struct authority *a;
+	uint64_t snapshot;           /* the last one that it has taken */
 };
 
 /* fn gets the answer: E_OK and the body, or what went wrong. */
@@ -68,6 +72,8 @@ struct authority {
 	struct peer peers[2 * AUTHORITY_FRONTS + 4]; /* twice as many while fronts are replaced */
 	uint64_t next_serial, next_call;
 	struct work *first, **last;
+	struct work *settling;       /* done, but not yet in force at every front */
+	uint64_t snapshot;           /* number of the last one sent */
 	size_t n_waiting;
 	bool busy;                   /* a batch, an operator's verb or a CRL is under way */
 	struct batch *batch;
@@ -121,9 +127,11 @@ int crl_write_aia(struct authority *a, const struct ca *ca, struct err *e) MUST_
 /* op.c: the operator's verbs */
 void op_receive(struct authority *a, uint64_t peer, struct pipe_msg *m);
 void op_run(struct work *w);
-void op_done(struct work *w, json_t *result);          /* takes result; NULL is {} ; frees w */
+void op_done(struct work *w, json_t *result);          /* takes result; NULL is {}; w is op.c's from here on: fronts follow before it is answered */
 void op_fail(struct work *w, const struct err *e);     /* frees w */
 void op_cert_requested(struct work *w);                /* op_fleet.c: the enrolment behind cert.request is decided and committed */
+/* Answer the verbs that are in force everywhere by now, or have waited long enough. */
+void op_settle(struct authority *a);
 /* Commit the open transaction with an audit record of what was done, then make memory and fronts follow. */
 int op_commit(struct work *w, const char *object, const char *text, struct err *e) MUST_CHECK;
 

@@ -19,6 +19,7 @@ on_tick(void *ctx)
 	struct err e = { 0 };
 
 	sign_expire(a);
+	op_settle(a);
 	if (!a->store_ok && !a->busy && db_probe(a->db, &e) == 0 && fleet_reload(a->fleet, &e) == 0)
 		authority_store_state(a, true, "");
 	snapshot_health(a, NULL);
@@ -32,7 +33,7 @@ on_idle(void *ctx)
 	struct authority *a = ctx;
 
 	authority_next(a);
-	if (a->draining && !a->busy && a->first == NULL)
+	if (a->draining && !a->busy && a->first == NULL && a->settling == NULL)
 		role_exit(a->loop, 0);
 }
 

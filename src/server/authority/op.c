@@ -41,22 +41,49 @@ answer(struct work *w, unsigned status, const json_t *v)
 	authority_send(w->a, w->peer, PROTO_OP_ANSWER, w->id, bytes_of_buf(&body));
 }
 
-static void
-over(struct work *w)
+/* Has every front taken the snapshot that the verb led to? */
+static bool
+in_force(const struct work *w)
 {
-	struct authority *a = w->a;
+	const struct authority *a = w->a;
 
-	work_free(w);
-	authority_done(a);
+	for (size_t i = 0; i < N_OF(a->peers); i++)
+		if (a->peers[i].serial != 0 && a->peers[i].role == ROLE_FRONT && a->peers[i].snapshot < w->snapshot)
+			return false;
+	return true;
+}
+
+void
+op_settle(struct authority *a)
+{
+	uint64_t now = clock_monotonic_ms();
+	struct work **at = &a->settling;
+
+	while (*at != NULL) {
+		struct work *w = *at;
+
+		if (!in_force(w) && now < w->answer_at_ms) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		answer(w, 200, w->result);
+		work_free(w);
+	}
 }
 
 void
 op_done(struct work *w, json_t *result)
 {
-	AUTO_JSON v = json_pack("{s:b, s:o}", "ok", 1, "result", result != NULL ? result : json_object());
+	struct authority *a = w->a;
 
-	answer(w, 200, v);
-	over(w);
+	w->result = json_pack("{s:b, s:o}", "ok", 1, "result", result != NULL ? result : json_object());
+	w->snapshot = w->verb->kind == VERB_READ ? 0 : a->snapshot;
+	w->answer_at_ms = clock_monotonic_ms() + AUTHORITY_SETTLE_MS;
+	w->next = a->settling;
+	a->settling = w;
+	authority_done(a);
+	op_settle(a);
 }
 
 static void
@@ -77,8 +104,11 @@ answer_error(struct work *w, const struct err *e)
 void
 op_fail(struct work *w, const struct err *e)
 {
+	struct authority *a = w->a;
+
 	answer_error(w, e);
-	over(w);
+	work_free(w);
+	authority_done(a);
 }
 
 const char *

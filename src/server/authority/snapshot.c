@@ -16,9 +16,10 @@
 static void
 tell(struct peer *p, uint32_t type, struct bytes body, int fd)
 {
+	uint64_t id = type == PROTO_SNAP_END ? p->a->snapshot : 0;
 	struct err e = { 0 };
 
-	if (pipe_send(p->pipe, type, 0, body, fd, &e) != 0)
+	if (pipe_send(p->pipe, type, id, body, fd, &e) != 0)
 		log_event(L_WARN, "snapshot.send", "why=%s", e.msg);
 }
 
@@ -146,6 +147,7 @@ snapshot_send(struct authority *a, struct peer *p)
 void
 snapshot_send_all(struct authority *a)
 {
+	a->snapshot++;
 	for (size_t i = 0; i < N_OF(a->peers); i++)
 		if (a->peers[i].serial != 0 && a->peers[i].role == ROLE_FRONT)
 			snapshot_send(a, &a->peers[i]);

@@ -26,7 +26,8 @@ struct front_label {
 struct snapshot {
 	size_t n;
 	struct front_label **label;
-	struct trust *trust;
+	struct trust *trust;                   /* NULL once the TLS context has it */
+	uint8_t anchors[SHA256_LEN];           /* digest of all anchors as told */
 };
 void snapshot_free(struct snapshot *s);
 AUTO_DEFINE(snapshot, snapshot_free)

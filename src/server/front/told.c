@@ -93,6 +93,8 @@ on_anchor(void *ctx, struct pipe *p, struct pipe_msg *m)
 	(void)p;
 	if (f->next == NULL || wire_end(&w, "anchor", &e) != 0 || trust_add(f->next->trust, id, der, &e) != 0)
 		log_event(L_ERROR, "snapshot.anchor", "id=%u why=%s", id, e.msg);
+	else
+		sha256_two(f->next->anchors, (struct bytes){ f->next->anchors, SHA256_LEN }, m->body);
 }
 
 static void
@@ -100,15 +102,15 @@ on_end(void *ctx, struct pipe *p, struct pipe_msg *m)
 {
 	struct front *f = ctx;
 
-	(void)p;
-	(void)m;
 	if (f->next == NULL)
 		return;
-	if (f->tls != NULL)
+	/* Most changes are of labels: handshakes under way keep their anchors then. */
+	if (f->tls != NULL && (f->now == NULL || memcmp(f->now->anchors, f->next->anchors, SHA256_LEN) != 0))
 		tls_server_set_trust(f->tls, TAKE(f->next->trust));
 	snapshot_free(f->now);
 	f->now = TAKE(f->next);
 	front_listen(f);
+	(void)!pipe_send(p, PROTO_SNAP_TAKEN, m->id, (struct bytes){ 0 }, -1, NULL); /* a lost pipe tells by itself */
 }
 
 static void

@@ -27,9 +27,10 @@ enum proto_type {
 	PROTO_SNAP_BEGIN = 40,
 	PROTO_SNAP_LABEL,     /* struct proto_label */
 	PROTO_SNAP_ANCHOR,    /* u32 id, bytes certificate DER */
-	PROTO_SNAP_END,       /* the snapshot replaces the last one as a whole */
+	PROTO_SNAP_END,       /* the snapshot replaces the last one as a whole; its id comes back with SNAP_TAKEN */
 	PROTO_PUBLISH,        /* str path ("/crl/issuing.crl"), str media type, str etag; fd: the file */
 	PROTO_HEALTH,         /* u8 store ok, u8 signer ok, str detail; on change and each second */
+	PROTO_SNAP_TAKEN,     /* front -> authority: no body; the snapshot of this id is in force */
 	/* front -> authority */
 	PROTO_ENROL = 60,     /* struct proto_enrol */
 	PROTO_ENROLLED,       /* authority -> front: struct proto_enrolled */
