@@ -59,6 +59,18 @@ open_url(struct est_talk *t, const struct cli *c, struct err *e)
 	return 0;
 }
 
+/* The PEM file of an option; it has at least one certificate. */
+static int
+read_certs(struct buf *pem, const struct cli *c, const char *option, struct err *e)
+{
+	AUTO_BUF der = { 0 };
+	int r = cli_file(pem, c, option, e);
+
+	if (r == 0 && (r = pem_decode(&der, bytes_of_buf(pem), "CERTIFICATE", e)) != 0)
+		return err_prefix(e, (enum err_code)r, "%s", cli_text(c, option));
+	return r;
+}
+
 static int
 open_trust(struct est_talk *t, const struct cli *c, struct err *e)
 {
@@ -68,7 +80,7 @@ open_trust(struct est_talk *t, const struct cli *c, struct err *e)
 	if (t->pinned)
 		return est_pin_parse(t->pin, cli_text(c, "pin"), e);
 	if (cli_has(c, "trust"))
-		return cli_file(&t->server_pem, c, "trust", e);
+		return read_certs(&t->server_pem, c, "trust", e);
 	t->system = true;
 	return 0;
 }
@@ -114,11 +126,15 @@ open_client(struct est_talk *t, const struct cli *c, struct err *e)
 
 	if (!cli_has(c, "cert"))
 		return cli_has(c, "key") ? err_set(e, E_USAGE, "--key: needs --cert") : 0;
-	r = cli_file(&t->cert_pem, c, "cert", e);
+	r = read_certs(&t->cert_pem, c, "cert", e);
 	if (r == 0 && cli_has(c, "key"))
 		r = cli_file(&t->key_pem, c, "key", e);
 	else if (r == 0)
 		buf_put_bytes(&t->key_pem, bytes_of_buf(&t->cert_pem));
+	if (r == 0 && strstr(buf_str(&t->key_pem), "PRIVATE KEY-----") == NULL)
+		return err_set(e, E_FORMAT, "%s: no private key in PEM in it%s",
+		    cli_text_or(c, "key", cli_text(c, "cert")),
+		    cli_has(c, "key") ? "" : "; --key FILE says where it is");
 	return r;
 }
 

@@ -18,6 +18,13 @@ print_device(const struct cli *c, const json_t *result)
 	picture_device(c, result, clock_now());
 }
 
+static void
+print_chain(const struct cli *c, const json_t *result)
+{
+	fprintf(c->out, "%lld records, %s\n", (long long)json_int(result, "records", 0),
+	    json_flag(result, "ok", false) ? "each as it was written" : "not all as they were written");
+}
+
 static int
 judge_chain(const json_t *result, struct err *e)
 {
@@ -119,7 +126,7 @@ const struct verb fleet_verbs[] = {
 	      "The rules stand in the order in which they were asked; the one that decided is marked.",
 	  .pos = ARG("request-id", "REQUEST", "Its id, such as r0a1b2c"), .more = op_opts, .print = picture_decision },
 	{ .group = "audit", .name = "verify", .help = "Check the chain of the whole record; exit 70 when it is broken", .run = op_verb,
-	  .op = "audit.verify", .more = op_opts, .judge = judge_chain },
+	  .op = "audit.verify", .more = op_opts, .print = print_chain, .judge = judge_chain },
 
 	{ .group = "event", .name = "list", .help = "List what happened, the newest first", .run = op_verb, .op = "event.list",
 	  .opts = OPTS(DEVICE_FILTER, OP_LIST_OPTS), .more = op_opts,

@@ -51,8 +51,9 @@ help_group(FILE *to, const char *group)
 	verb_each(group_row, &x);
 }
 
-void
-help_usage(FILE *to, const struct verb *v)
+/* "estuary ca show [OPTION]... NAME" */
+static void
+usage_line(FILE *to, const struct verb *v)
 {
 	char title[64];
 
@@ -128,7 +129,7 @@ help_verb(FILE *to, const struct verb *v)
 	const char *text = v->text != NULL ? v->text : "";
 
 	fputs("Usage: ", to);
-	help_usage(to, v);
+	usage_line(to, v);
 	fprintf(to, "\n%s.\n", v->help);
 	while (*text != 0) {
 		fputc('\n', to);

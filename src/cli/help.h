@@ -10,8 +10,6 @@
 void help_overview(FILE *to);
 void help_group(FILE *to, const char *group);      /* the verbs of one group */
 void help_verb(FILE *to, const struct verb *v);
-/* "estuary ca show [OPTION]... NAME" */
-void help_usage(FILE *to, const struct verb *v);
 void help_completion(FILE *to);                    /* a bash script */
 
 #endif

@@ -41,8 +41,9 @@ is_dir(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-const char *
-op_dir(const struct cli *c)
+/* The directory of the server's state: --dir, else $ESTUARY_DIR, else ./estuary when it is one, else /var/lib/estuary. */
+static const char *
+state_dir(const struct cli *c)
 {
 	const char *env = getenv("ESTUARY_DIR");
 
@@ -114,7 +115,7 @@ op_server_open(struct op_server *s, const struct cli *c, struct err *e)
 		return err_set(e, E_USAGE, "--token-file and --trust belong to --url");
 	if (cli_has(c, "socket"))
 		return put_path(s->socket, cli_text(c, "socket"), "", e);
-	return put_path(s->socket, op_dir(c), "/run/operator.sock", e);
+	return put_path(s->socket, state_dir(c), "/run/operator.sock", e);
 }
 
 void

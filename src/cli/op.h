@@ -42,11 +42,6 @@ extern const struct opt op_opts[];
 #define ID_ARG(what) \
 	OPTS({ .name = "id", .kind = OPT_NUMBER, .arg = "ID", .help = what, .required = true })
 
-/*
- * The directory of the server's state: --dir, else $ESTUARY_DIR, else ./estuary when it
- * is one, else /var/lib/estuary.  Borrowed.
- */
-const char *op_dir(const struct cli *c);
 /* Read the options of op_opts.  E_USAGE when they contradict each other, E_NOTFOUND for files. */
 int op_server_open(struct op_server *s, const struct cli *c, struct err *e) MUST_CHECK;
 void op_server_clear(struct op_server *s);

@@ -10,7 +10,8 @@
 #include "core/base/text.h"
 
 #define COLUMNS_MAX 16
-#define COLUMN_LEAST 8   /* a column is never cut below this */
+#define COLUMN_LEAST 7   /* a column is never cut below this */
+#define TIME_LEAST 11    /* nor a time below its date */
 #define GAP 2            /* blanks between columns */
 #define SERIAL_SHORT 12  /* digits of a serial shown on a terminal */
 #define NAME_WIDTH 16    /* of table_line() */
@@ -175,24 +176,35 @@ put_cell(const struct cli *c, const struct column *col, const char *s, unsigned 
 		fprintf(c->out, "%*s", (int)(w - used + GAP), "");
 }
 
-/* Take columns from the widest until the row fits the terminal. */
+/* The widest column that can be cut: of the times, or of the others; n when there is none.  States stay whole. */
+static size_t
+widest(const struct column *cols, const unsigned *w, size_t n, bool times)
+{
+	size_t best = n;
+
+	for (size_t i = 0; i < n; i++)
+		if ((cols[i].kind == COL_TIME) == times && cols[i].kind != COL_STATE &&
+		    w[i] > (times ? TIME_LEAST : COLUMN_LEAST) && (best == n || w[i] > w[best]))
+			best = i;
+	return best;
+}
+
+/* Cut the widest columns, times last, until the row fits the terminal. */
 static void
-fit(const struct cli *c, unsigned *w, size_t n)
+fit(const struct cli *c, const struct column *cols, unsigned *w, size_t n)
 {
 	unsigned sum = 0;
-	size_t widest;
 
 	for (size_t i = 0; i < n; i++)
 		sum += w[i] + (i + 1 < n ? GAP : 0);
-	while (c->tty && c->width != 0 && sum > c->width) {
-		widest = 0;
-		for (size_t i = 1; i < n; i++)
-			if (w[i] > w[widest])
-				widest = i;
-		if (w[widest] <= COLUMN_LEAST)
+	for (; c->tty && c->width != 0 && sum > c->width; sum--) {
+		size_t i = widest(cols, w, n, false);
+
+		if (i == n)
+			i = widest(cols, w, n, true);
+		if (i == n)
 			return;
-		w[widest]--;
-		sum--;
+		w[i]--;
 	}
 }
 
@@ -210,7 +222,7 @@ print_rows(const struct cli *c, const struct column *cols, size_t n, char **cell
 			w[i] = cw > w[i] ? cw : w[i];
 		}
 	}
-	fit(c, w, n);
+	fit(c, cols, w, n);
 	for (size_t i = 0; i < n; i++)
 		put_cell(c, &plain, cols[i].title, w[i], i + 1 == n);
 	fputc('\n', c->out);

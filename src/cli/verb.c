@@ -9,6 +9,15 @@
 
 #define NEAR_MAX 3 /* edits that a misspelt word may be away from what was meant */
 
+/* Half of a short word is another word. */
+static unsigned
+near_most(const char *word)
+{
+	size_t half = strlen(word) / 2;
+
+	return half < NEAR_MAX ? (unsigned)half : NEAR_MAX;
+}
+
 const struct verb *const verb_tables[] = {
 	quickstart_verbs, admin_verbs, fleet_verbs, est_verbs, NULL,
 };
@@ -138,26 +147,25 @@ const char *
 verb_near(const char *group, const char *name, char *out, size_t size)
 {
 	char wanted[128];
-	struct nearest n = { .wanted = wanted, .edits = NEAR_MAX + 1 };
+	struct nearest n = { .wanted = wanted };
 
 	(void)snprintf(wanted, sizeof(wanted), "%s%s%s", group != NULL ? group : "",
 	    group != NULL ? " " : "", name);
+	n.edits = near_most(wanted) + 1;
 	verb_each(near_verb, &n);
-	if (n.best == NULL || n.edits >= strlen(wanted))
-		return NULL;
-	return verb_title(n.best, out, size);
+	return n.best != NULL ? verb_title(n.best, out, size) : NULL;
 }
 
 const char *
 verb_near_group(const char *name)
 {
 	const char *best = NULL;
-	unsigned edits = NEAR_MAX;
+	unsigned edits = near_most(name) + 1;
 
 	for (const struct verb_group *g = verb_groups; g->help != NULL; g++) {
-		unsigned d = g->name != NULL ? text_distance(name, g->name) : NEAR_MAX;
+		unsigned d = g->name != NULL ? text_distance(name, g->name) : edits;
 
-		if (d < edits && d < strlen(name)) {
+		if (d < edits) {
 			edits = d;
 			best = g->name;
 		}
@@ -169,12 +177,12 @@ const struct opt *
 verb_near_opt(const struct verb *v, const char *name)
 {
 	const struct opt *o, *best = NULL;
-	unsigned edits = NEAR_MAX + 1;
+	unsigned edits = near_most(name) + 1;
 
 	for (size_t i = 0; (o = verb_opt(v, i)) != NULL; i++) {
 		unsigned d = text_distance(name, o->name);
 
-		if (d < edits && d < strlen(name)) {
+		if (d < edits) {
 			edits = d;
 			best = o;
 		}

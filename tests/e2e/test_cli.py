@@ -276,3 +276,24 @@ def test_a_server_that_the_trust_does_not_vouch_for_sees_nothing(fake, place):
     assert r.returncode != 0 and f.seen == [], r
 
 
+def test_a_serial_is_known_however_it_is_written(server, tmp_path):
+    (tmp_path / "r.der").write_bytes(csr(new_key(), fresh_name()))
+    pem = server.cli("cert", "request", "--csr", str(tmp_path / "r.der"), "--profile", "device").stdout
+    serial = subprocess.run(["openssl", "x509", "-noout", "-serial"], input=pem, capture_output=True, text=True,
+                            check=True).stdout.strip().split("=")[1]
+    for form in (serial, serial.lower(), ":".join(serial[i:i + 2] for i in range(0, len(serial), 2))):
+        assert server.op("cert.show", serial=form)["serial"] == serial.lower()
+    assert server.op("cert.revoke", serial=serial)["state"] == "revoked"
+
+
+@pytest.mark.parametrize("options,said", [
+    (["--cert", "cert.pem"], "cert.pem: no private key in PEM in it; --key FILE says where it is"),
+    (["--cert", "cert.pem", "--key", "cert.pem"], "cert.pem: no private key in PEM in it"),
+    (["--cert", "key.pem", "--key", "key.pem"], "key.pem: PEM: no block of CERTIFICATE"),
+    (["--trust", "key.pem"], "key.pem: PEM: no block of CERTIFICATE")])
+def test_a_wrong_file_is_named_before_a_key_is_made(tmp_path, options, said):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                    "key.pem", "-subj", "/CN=x", "-out", "cert.pem"], cwd=tmp_path, check=True, capture_output=True)
+    r = run("est", "enroll", "--url", "https://localhost:1", *options, "--subject", "CN=x", "--out", "new.pem", cwd=tmp_path)
+    assert r.returncode == 65 and said in r.stderr
+    assert sorted(os.listdir(tmp_path)) == ["cert.pem", "key.pem"]

@@ -92,7 +92,7 @@ def test_sigterm_lets_a_request_under_way_end(daemon):
     assert server.stop() == 0
 
 
-def test_a_role_that_keeps_dying_is_started_ever_later(daemon):
+def test_a_role_that_dies_again_and_again_is_started_each_time(daemon):
     server = daemon()
     for _ in range(3):
         kill_role(server, "signer")

@@ -11,7 +11,5 @@
  * is not "application/pkcs10".
  */
 bool media_is(const char *field, const char *type);
-/* The value of one parameter, unquoted, into out; false when absent or malformed. */
-bool media_param(const char *field, const char *name, char *out, size_t size);
 
 #endif

@@ -108,8 +108,9 @@ toml_scan_expected(const struct toml_scan *s, const char *what)
 	return toml_scan_fail(s, E_FORMAT, "found '%s', expected %s", buf_str(&c), what);
 }
 
-bool
-toml_scan_is(const struct toml_scan *s, const char *text)
+/* Does it stand there next? */
+static bool
+stands(const struct toml_scan *s, const char *text)
 {
 	return strncmp(s->p, text, strlen(text)) == 0;
 }
@@ -130,7 +131,7 @@ toml_scan_skip(struct toml_scan *s, size_t n)
 bool
 toml_scan_take(struct toml_scan *s, const char *text)
 {
-	if (!toml_scan_is(s, text))
+	if (!stands(s, text))
 		return false;
 	toml_scan_skip(s, strlen(text));
 	return true;
@@ -178,7 +179,7 @@ toml_scan_key(struct toml_scan *s, struct buf *out)
 		toml_scan_skip(s, n);
 		return 0;
 	}
-	if (toml_scan_is(s, "\"\"\"") || toml_scan_is(s, "'''"))
+	if (stands(s, "\"\"\"") || stands(s, "'''"))
 		return toml_scan_fail(s, E_FORMAT, "found a multi-line string, expected a key");
 	if (*s->p == '"' || *s->p == '\'')
 		return toml_scan_string(s, out);
@@ -260,7 +261,7 @@ close_multi(struct toml_scan *s, struct buf *out, const char *fence)
 {
 	char quote[2] = { fence[0], 0 };
 
-	if (!toml_scan_is(s, fence))
+	if (!stands(s, fence))
 		return false;
 	for (size_t n = strspn(s->p, quote), spare = n > 5 ? 2 : n - 3; spare != 0; spare--) {
 		buf_put_u8(out, (uint8_t)quote[0]);

@@ -24,7 +24,6 @@ int toml_scan_fail(const struct toml_scan *s, enum err_code code, const char *fm
 /* The same, E_FORMAT: "found 'x', expected <what>". */
 int toml_scan_expected(const struct toml_scan *s, const char *what);
 
-bool toml_scan_is(const struct toml_scan *s, const char *text);    /* stands there next */
 void toml_scan_skip(struct toml_scan *s, size_t n);                /* n octets, not past the end */
 bool toml_scan_take(struct toml_scan *s, const char *text);        /* skip it when it stands there */
 void toml_scan_blanks(struct toml_scan *s);                        /* spaces and tabs */

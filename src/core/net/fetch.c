@@ -30,6 +30,7 @@ struct run {
 	struct fetch_answer *a;
 	CURL *curl;
 	struct fetch_tls tls;
+	char peer[FETCH_HOST_MAX + 24]; /* "server host:port", or "server" of a socket that the caller names */
 	struct buf body;         /* what make_body made last */
 	char *wire;              /* the body as libcurl sends it: wire_n octets that never move */
 	size_t wire_n;
@@ -308,7 +309,7 @@ set_headers(struct run *r, curl_slist **list, struct err *e)
 static int
 explain(const struct run *r, CURLcode rc, const char *words, int no, struct err *e)
 {
-	const char *host = r->tls.host;
+	const char *peer = r->peer;
 
 	if (rc == CURLE_OK)
 		return 0;
@@ -321,7 +322,7 @@ explain(const struct run *r, CURLcode rc, const char *words, int no, struct err 
 	if (*words == 0)
 		words = curl_easy_strerror(rc);
 	if (r->too_big || rc == CURLE_FILESIZE_EXCEEDED)
-		return err_set(e, E_TOOBIG, "server %s: answer of more than %zu octets", host,
+		return err_set(e, E_TOOBIG, "%s: answer of more than %zu octets", peer,
 		    FETCH_ANSWER_MAX);
 	if (r->connected && rc == CURLE_UNSUPPORTED_PROTOCOL) /* HTTP/0.9 */
 		rc = CURLE_WEIRD_SERVER_REPLY;
@@ -332,24 +333,26 @@ explain(const struct run *r, CURLcode rc, const char *words, int no, struct err 
 		return err_set(
 		    e, E_USAGE, "url: https://host[:port]/path needed, without user or password");
 	case CURLE_COULDNT_RESOLVE_HOST:
-		return err_set(e, E_UNAVAIL, "server %s: no address for this name", host);
+		return err_set(e, E_UNAVAIL, "%s: no address for this name", peer);
 	case CURLE_COULDNT_CONNECT:
-		return err_set(e, E_UNAVAIL, "server %s: no connection: %s", host,
+		return err_set(e, E_UNAVAIL, "%s: no connection: %s", peer,
 		    no != 0 ? strerror(no) : words);
 	case CURLE_OPERATION_TIMEDOUT:
-		return err_set(e, E_UNAVAIL, "server %s: no answer in time", host);
+		return err_set(e, E_UNAVAIL, "%s: no answer in time", peer);
 	case CURLE_SSL_CONNECT_ERROR:
-		return err_set(e, E_UNAVAIL, "server %s: no TLS connection: %s", host, words);
+		if (strstr(words, "wrong version number") != NULL)
+			return err_set(e, E_UNAVAIL, "%s: does not speak TLS; is it the right port?", peer);
+		return err_set(e, E_UNAVAIL, "%s: no TLS connection: %s", peer, words);
 	case CURLE_PEER_FAILED_VERIFICATION:
-		return err_set(e, E_AUTH, "server %s: not verified: %s", host, words);
+		return err_set(e, E_AUTH, "%s: not verified: %s", peer, words);
 	case CURLE_GOT_NOTHING:
 		return err_set(
-		    e, E_UNAVAIL, "server %s: closed the connection without an answer", host);
+		    e, E_UNAVAIL, "%s: closed the connection without an answer", peer);
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_BAD_CONTENT_ENCODING:
-		return err_set(e, E_FORMAT, "server %s: does not speak HTTP: %s", host, words);
+		return err_set(e, E_FORMAT, "%s: does not speak HTTP: %s", peer, words);
 	default:
-		return err_set(e, E_UNAVAIL, "server %s: %s", host, words);
+		return err_set(e, E_UNAVAIL, "%s: %s", peer, words);
 	}
 }
 
@@ -390,13 +393,18 @@ static int
 find_host(struct run *r, struct err *e)
 {
 	AUTO_OSSL(CURLU) url = curl_url();
-	char *host = NULL;
+	char *host = NULL, *port = NULL;
 	const char *p;
 	size_t n;
 
 	if (url == NULL || curl_url_set(url, CURLUPART_URL, r->f->url, 0) != CURLUE_OK ||
 	    curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
 		return err_set(e, E_USAGE, "url: https://host[:port]/path needed");
+	if (r->f->unix_socket == NULL)
+		(void)curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
+	(void)snprintf(r->peer, sizeof(r->peer), "server%s%.260s%s%.8s", port != NULL ? " " : "",
+	    port != NULL ? host : "", port != NULL ? ":" : "", port != NULL ? port : "");
+	curl_free(port);
 	p = *host == '[' ? host + 1 : host;
 	n = strcspn(p, "]%");
 	if (n != 0 && p[n - 1] == '.') /* "host." is the same name, and no certificate says it so */

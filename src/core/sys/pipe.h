@@ -37,7 +37,7 @@ struct pipe_permit {
 	pipe_fn fn;
 };
 
-/* Both ends, CLOEXEC and non-blocking, with send buffers for PIPE_MAX where the system allows it.  E_IO. */
+/* Both ends, CLOEXEC and non-blocking, with send buffers for many inline messages where the system allows it.  E_IO. */
 int pipe_pair(int fds[2], struct err *e) MUST_CHECK;
 /* Serve fd (owned from here on).  The table ends with a row of fn NULL and outlives the pipe. */
 struct pipe *pipe_new(struct loop *l, int fd, const struct pipe_permit *permits,

@@ -22,7 +22,7 @@ credential_json(const struct credential_row *r)
 	json_setf(v, "scope_value", "%s", r->scope_value);
 	json_object_set_new(v, "active", json_boolean(r->active));
 	json_setf(v, "state", "%s", credential_row_state(r, clock_now()));
-	json_object_set_new(v, "uses_left", json_integer(r->uses_left));
+	json_object_set_new(v, "uses_left", r->uses_left >= 0 ? json_integer(r->uses_left) : json_null());
 	json_object_set_new(v, "created_at", json_integer(r->created_at));
 	json_object_set_new(v, "expires_at", json_integer(r->expires_at));
 	json_object_set_new(v, "used_at", json_integer(r->used_at));
@@ -201,7 +201,7 @@ read_anchor(struct work *w, struct anchor_row *r, struct err *e)
 
 	if ((rc = pem_decode(&r->der, bytes_of(op_arg(w, "pem", "")), "CERTIFICATE", e)) != 0 ||
 	    (rc = cert_parse(&c, bytes_of_buf(&r->der), e)) != 0)
-		return rc;
+		return err_prefix(e, (enum err_code)rc, "trust '%s'", r->name);
 	if (!c.ca)
 		return err_set(e, E_POLICY, "trust '%s': the certificate is not a CA's (no basicConstraints CA:TRUE)", r->name);
 	if (c.not_after < clock_now())

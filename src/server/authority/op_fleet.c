@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* authority/op_fleet.c - the operator's verbs on devices, certificates and events */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -164,11 +165,25 @@ whole_cert_json(const struct authority *a, const struct cert_row *r)
 	return v;
 }
 
+/* A serial as people paste it: openssl prints capitals, browsers put colons between. */
+static const char *
+serial_arg(const struct work *w, char out[64])
+{
+	size_t n = 0;
+
+	for (const char *p = op_arg(w, "serial", ""); *p != 0 && n < 63; p++)
+		if (*p != ':')
+			out[n++] = (char)tolower((unsigned char)*p);
+	out[n] = 0;
+	return out;
+}
+
 static int
 cert_show(struct work *w, json_t **result, struct err *e)
 {
 	struct cert_row r = { 0 };
-	int rc = cert_row_by_serial(w->a->db, op_arg(w, "serial", ""), &r, e);
+	char serial[64];
+	int rc = cert_row_by_serial(w->a->db, serial_arg(w, serial), &r, e);
 
 	if (rc == 0)
 		*result = whole_cert_json(w->a, &r);
@@ -197,7 +212,8 @@ reason_code(const char *name, int *code, struct err *e)
 static int
 cert_revoke(struct work *w, json_t **result, struct err *e)
 {
-	const char *serial = op_arg(w, "serial", "");
+	char text[64];
+	const char *serial = serial_arg(w, text);
 	struct cert_row r = { 0 };
 	int code = 0, rc = reason_code(op_arg(w, "reason", "unspecified"), &code, e);
 

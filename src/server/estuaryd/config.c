@@ -62,7 +62,7 @@ static const struct key keys[] = {
 	  "0: any free port." },
 	{ "operator", "host", K_HOST, false, AT(operator_host), 0, SETTINGS_HOST_MAX - 1, "\"localhost\"",
 	  "Where operators with a token are served (HTTPS)." },
-	{ "operator", "port", K_INTEGER, false, AT(operator_port), 0, UINT16_MAX, "8444",
+	{ "operator", "port", K_INTEGER, false, AT(operator_port), 0, UINT16_MAX, "9443",
 	  "0: any free port." },
 	{ "operator", "socket", K_PATH, false, AT(local_socket), 1, SOCKET_MAX,
 	  "\"/var/lib/estuary/run/operator.sock\"",

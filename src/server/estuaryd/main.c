@@ -21,7 +21,7 @@ static const struct option options[] = {
 };
 
 static const char usage[] =
-    "usage: estuaryd [-c FILE] [--check]\n"
+    "Usage: estuaryd [-c FILE] [--check]\n"
     "\n"
     "Runs the Estuary server in the foreground until SIGTERM; SIGHUP reads FILE again.\n"
     "\n"
@@ -59,8 +59,13 @@ run(const char *config, bool check)
 	struct settings s;
 	struct err e;
 
-	if (config_load(&s, config, &e) != 0)
-		return fail(&e);
+	if (config_load(&s, config, &e) != 0) {
+		int status = fail(&e);
+
+		if (e.code == E_NOTFOUND)
+			(void)fputs("hint: -c says where it is; `estuaryd --sample` prints one\n", stderr);
+		return status;
+	}
 	if (check)
 		return printf("%s: good\n", config) < 0 || fflush(stdout) != 0 ? err_row(E_IO)->exit_status : 0;
 	(void)umask(077);

@@ -231,6 +231,7 @@ serve_enrol(struct front *f, struct http_request *r, enum est_op op, const struc
 void
 est_serve(struct front *f, struct http_request *r)
 {
+	static const struct front_label no_label = { .v = { .wrap = 64 } };
 	char label[EST_LABEL_MAX + 1], allow[32];
 	const struct front_label *l;
 	const struct est_op_row *row;
@@ -250,7 +251,12 @@ est_serve(struct front *f, struct http_request *r)
 		unjudged(r);
 		return;
 	}
-	if (!row->offered || (l = snapshot_label(f->now, label)) == NULL) {
+	l = snapshot_label(f->now, label);
+	if (row->offered && l == NULL && strcmp(row->method, "POST") == 0 && strcmp(http_method(r), "POST") == 0) {
+		serve_enrol(f, r, op, &no_label, label); /* refused by the authority, which records it */
+		return;
+	}
+	if (!row->offered || l == NULL) {
 		http_refuse(r, 404, row->offered ? "label.unknown" : "operation.not-offered",
 		    row->offered ? "there is no such label here" : "this operation is not offered here", NULL);
 		return;

@@ -25,7 +25,7 @@ settings_default(struct settings *s)
 	*s = (struct settings){
 		.dir = "/var/lib/estuary",
 		.device_host = "*", .device_port = 8443,
-		.operator_host = "localhost", .operator_port = 8444,
+		.operator_host = "localhost", .operator_port = 9443,
 		.public_host = "*", .public_port = 8080,
 		.idle_s = 60, .connections = 10000, .connections_per_address = 256,
 		.crl_lifetime_s = 7 * DAY_S,

@@ -80,7 +80,8 @@ one_row(struct query *q, audit_fn fn, void *ctx, struct err *e)
 	int rc = each_row(q, fn, ctx, &seen, e);
 
 	if (rc == 0 && seen == 0)
-		return err_set(e, E_NOTFOUND, "audit: no such record; see 'estuary audit list'");
+		return err_set(e, E_NOTFOUND, "audit: no such record; see 'estuary audit list' "
+		    "(what the front refuses by itself, such as a wrong path, is not recorded)");
 	return rc;
 }
 

@@ -5,7 +5,7 @@
 #define SELECT "SELECT d.id, d.name, d.state, d.created_at, d.last_contact, " \
 	"(SELECT count(*) FROM cert c WHERE c.device = d.id), " \
 	"coalesce((SELECT max(c.not_after) FROM cert c WHERE c.device = d.id AND c.revoked_at IS NULL), 0), " \
-	"coalesce((SELECT c.subject FROM cert c WHERE c.device = d.id ORDER BY c.id DESC LIMIT 1), '') FROM device d "
+	"coalesce((SELECT c.subject FROM cert c WHERE c.device = d.id ORDER BY c.id LIMIT 1), '') FROM device d "
 
 static void
 read_row(struct query *q, struct device_row *r)

@@ -12,7 +12,7 @@ struct device_row {
 	char name[DEVICE_NAME_MAX], state[16]; /* "active", "expected", "forked", "retired" */
 	int64_t created_at, last_contact;
 	int64_t certificates, not_after;       /* a count and the latest end; filled by list and by_name */
-	char subject[ROW_TEXT_MAX];            /* of its newest certificate */
+	char subject[ROW_TEXT_MAX];            /* of its first certificate: later ones may be for other things, such as an Edge CA */
 };
 
 int device_row_by_name(struct db *d, const char *name, struct device_row *r, struct err *e) MUST_CHECK; /* E_NOTFOUND */

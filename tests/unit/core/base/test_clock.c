@@ -111,17 +111,6 @@ the_monotonic_clock_never_goes_back(void **state)
 	assert_true(clock_cpu_us() >= cpu);
 }
 
-static void
-both_wall_clocks_show_one_time(void **state)
-{
-	int64_t before = clock_now();
-	int64_t ms = clock_now_ms();
-	int64_t after = clock_now();
-
-	(void)state;
-	assert_true(before <= ms / 1000 && ms / 1000 <= after);
-}
-
 int
 main(void)
 {
@@ -132,7 +121,6 @@ main(void)
 		cmocka_unit_test(anything_else_is_no_duration_and_changes_nothing),
 		cmocka_unit_test(a_duration_is_written_in_its_largest_exact_unit),
 		cmocka_unit_test(the_monotonic_clock_never_goes_back),
-		cmocka_unit_test(both_wall_clocks_show_one_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

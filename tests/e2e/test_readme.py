@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The README's five minutes, typed as they stand there."""
+import os
+import re
+import subprocess
+
+from estuary import BUILD, ROOT
+
+BLOCK = re.compile(r"^```(console|sh)\n(.*?)^```$", re.M | re.S)
+COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.M)
+
+
+def section(title):
+    text = (ROOT / "README.md").read_text()
+    return text.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def commands(title):
+    """What stands after each prompt, and each sh block as a whole."""
+    for kind, body in BLOCK.findall(section(title)):
+        yield from COMMAND.findall(body) if kind == "console" else [body]
+
+
+class Shell:
+    """Commands one after another; what one sets, the next one has."""
+    def __init__(self, server, where):
+        self.where, self.set = where, where / "set"
+        self.env = dict(os.environ, ESTUARY_DIR=str(server.dir), PATH=f"{BUILD / 'src/cli'}:{os.environ['PATH']}")
+
+    def type(self, command):
+        r = subprocess.run(["bash", "-aeo", "pipefail", "-c", f"{command}\nenv -0 >{self.set}"], cwd=self.where,
+                           env=self.env, capture_output=True, text=True, timeout=60)
+        if r.returncode == 0:
+            self.env = dict(line.split("=", 1) for line in self.set.read_text().split("\0") if line)
+        return r
+
+
+def test_the_tour_does_what_it_says(fresh_server, tmp_path):
+    shell, refused, typed = Shell(fresh_server(), tmp_path), None, 0
+    for command in commands("Five minutes"):
+        if "quickstart --name" in command or command.startswith("export"):
+            continue
+        if refused is not None:  # its own request, not the one that is printed
+            command = re.sub(r"\br[0-9a-f]{24}\b", refused, command)
+        r = shell.type(command)
+        if "stolen.pem" in command:
+            assert r.returncode == 77 and "name.other-device" in r.stderr
+            refused = re.search(r"request (r[0-9a-f]{24})", r.stderr)[1]
+        else:
+            assert r.returncode == 0, (command, r.stderr)
+        typed += 1
+    assert typed >= 9 and refused is not None
+    assert (tmp_path / "ldevid.pem").exists() and not (tmp_path / "stolen.pem").exists()
+
+
+def test_who_may_come_in_is_said_as_the_readme_says_it(fresh_server, tmp_path):
+    shell = Shell(fresh_server(), tmp_path)
+    made = shell.type("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout acme.key"
+                      " -subj /CN=acme -days 10 -out acme-root.pem")
+    assert made.returncode == 0, made.stderr
+    for command in commands("Who may come in"):
+        r = shell.type(command)
+        assert r.returncode == 0, (command, r.stderr)
