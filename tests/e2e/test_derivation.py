@@ -3,7 +3,7 @@
 import datetime
 import os
 
-from estuary import Pair, csr, new_key
+from estuary import Pair, basic, csr, new_key
 
 
 def life(cert):
@@ -30,3 +30,15 @@ def test_each_certificate_knows_the_one_that_authorised_it(server):
     assert parents[format(edge.serial_number, "032x")] == ldevid.serial
     assert parents[ldevid.serial] == birth.serial
     assert parents[birth.serial] == ""
+
+
+def test_a_request_to_a_label_that_is_not_there_is_refused_and_recorded(server):
+    answer = server.enrol(csr(new_key(), "nobody"), "no-such-label", headers=basic("", "no-such-code"))
+    assert (answer.status, answer.reason) == (404, "label.unknown")
+    assert server.why(answer)["reason"] == "label.unknown"
+
+
+def test_the_subject_of_a_device_is_that_of_its_first_certificate(server):
+    birth = server.born()
+    assert server.enrol(csr(new_key(), birth.cn), "edge-ca", pair=birth).status == 200
+    assert server.op("device.show", name=birth.cn)["subject"] == f"CN={birth.cn}"

@@ -79,7 +79,7 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path):
 
 def test_the_line_for_a_first_device_can_be_pasted(fresh_server, tmp_path):
     s = fresh_server(args=["--name", "localhost"])
-    (line,) = [x.strip() for x in s.log_text().split("\n") if x.strip().startswith("estuary est enroll")]
+    (line,) = wait_for("the line", lambda: [x.strip() for x in s.log_text().split("\n") if x.strip().startswith("estuary est enroll")])
     r = subprocess.run(["sh", "-c", line.replace("estuary ", str(ESTUARY) + " ", 1)], cwd=tmp_path, capture_output=True, text=True, timeout=30)
     assert r.returncode == 0, r
     assert "BEGIN CERTIFICATE" in (tmp_path / "device-1.pem").read_text()
