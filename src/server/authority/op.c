@@ -183,7 +183,7 @@ op_chain_pem(const struct ca *ca, struct bytes leaf)
 	return op_pem(chain, n);
 }
 
-/* Is `name` one of the words in the verb's list?  *required tells about its mark. */
+/* Is `name` one of the words in the verb's list? */
 static bool
 takes_arg(const struct verb *v, const char *name)
 {

@@ -191,7 +191,7 @@ cert_show(struct work *w, json_t **result, struct err *e)
 	return rc;
 }
 
-/* RFC 5280 5.3.1; removeFromCRL and the two CA reasons that an operator does not give stay out. */
+/* RFC 5280 5.3.1, but for certificateHold and removeFromCRL (nothing is released yet) and aACompromise. */
 static const struct { const char *name; int code; } reasons[] = {
 	{ "unspecified", 0 }, { "keyCompromise", 1 }, { "cACompromise", 2 }, { "affiliationChanged", 3 },
 	{ "superseded", 4 }, { "cessationOfOperation", 5 }, { "privilegeWithdrawn", 9 },
