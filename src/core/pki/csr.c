@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "core/pki/der.h"
-#include "core/pki/ossl.h"
 
 /* Far above what devices send; they bound the comparisons of each with each. */
 #define ATTRIBUTES_MAX 32
@@ -322,14 +321,9 @@ split(struct request *out, struct bytes der, struct err *e)
 static int
 verify(const struct csr *c, const struct request *q, struct err *e)
 {
-	AUTO_OSSL(EVP_PKEY) pub = NULL;
 	int r = key_check_weak(c->key_type, c->spki, e);
 
-	if (r == 0)
-		r = key_public(&pub, c->key_type, c->spki, e);
-	if (r == 0)
-		r = key_verify(pub, c->key_type, q->sig_alg, q->info, q->sig, e);
-	return r;
+	return r != 0 ? r : key_verify_once(c->key_type, c->spki, q->sig_alg, q->info, q->sig, e);
 }
 
 static int

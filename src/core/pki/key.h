@@ -60,6 +60,10 @@ int key_sign(struct buf *out, const struct key *k, struct bytes data, struct err
 int key_verify(EVP_PKEY *pub, enum key_type t, enum oid alg, struct bytes data, struct bytes sig,
     struct err *e) MUST_CHECK;
 
+/* The same with the key of a judged SPKI that is not needed again: what key_public() and key_verify() do, without making a key. */
+int key_verify_once(enum key_type t, struct bytes spki, enum oid alg, struct bytes data, struct bytes sig,
+    struct err *e) MUST_CHECK;
+
 /* Is alg one that we take (E_POLICY otherwise), and of a key of type t? */
 int key_check_sig_alg(enum key_type t, enum oid alg, struct err *e) MUST_CHECK;
 

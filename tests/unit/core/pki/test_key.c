@@ -193,6 +193,39 @@ a_signature_with_one_bit_changed_does_not_verify(void **state)
 }
 
 static void
+keys_that_are_needed_once_verify_what_is_theirs_and_nothing_else(void **state)
+{
+	struct bytes data = bytes_of("the very words");
+	uint8_t off_curve[65] = { 4, 1 };
+	AUTO_BUF bad_spki = { 0 };
+
+	(void)state;
+	buf_put_bytes(&bad_spki, key_spki(keys[0]));
+	memcpy(bad_spki.p + bad_spki.n - sizeof(off_curve), off_curve, sizeof(off_curve));
+	for (size_t i = 0; i < N_OF(types); i++) {
+		AUTO(key) other = NULL;
+		AUTO_BUF sig = { 0 };
+		AUTO_BUF theirs = { 0 };
+		enum oid alg = key_sig_alg(types[i]);
+		struct bytes spki = key_spki(keys[i]);
+
+		assert_int_equal(key_generate(&other, types[i], NULL), 0);
+		assert_int_equal(key_sign(&sig, keys[i], data, NULL), 0);
+		assert_int_equal(key_sign(&theirs, other, data, NULL), 0);
+		for (int turn = 0; turn < 2; turn++) {
+			assert_int_equal(key_verify_once(types[i], spki, alg, data, bytes_of_buf(&sig), NULL), 0);
+			assert_int_equal(key_verify_once(types[i], key_spki(other), alg, data, bytes_of_buf(&sig), NULL), E_AUTH);
+			assert_int_equal(key_verify_once(types[i], key_spki(other), alg, data, bytes_of_buf(&theirs), NULL), 0);
+			assert_int_equal(key_verify_once(types[i], spki, alg, data, bytes_of_buf(&theirs), NULL), E_AUTH);
+			/* A point that is refused leaves no place where the one before could stand. */
+			assert_int_equal(key_verify_once(KEY_EC_P256, bytes_of_buf(&bad_spki), OID_ECDSA_SHA256, data,
+			    bytes_of_buf(&sig), NULL), E_FORMAT);
+		}
+		assert_int_equal(key_verify_once(types[i], spki, alg, data, (struct bytes){ 0 }, NULL), E_AUTH);
+	}
+}
+
+static void
 an_algorithm_that_does_not_fit_the_key_is_refused(void **state)
 {
 	static const struct { enum key_type t; enum oid alg; int r; } cases[] = {
@@ -393,6 +426,7 @@ main(void)
 		cmocka_unit_test(what_a_key_signs_it_verifies_and_openssl_does),
 		cmocka_unit_test(one_key_signs_again_and_again),
 		cmocka_unit_test(a_signature_with_one_bit_changed_does_not_verify),
+		cmocka_unit_test(keys_that_are_needed_once_verify_what_is_theirs_and_nothing_else),
 		cmocka_unit_test(an_algorithm_that_does_not_fit_the_key_is_refused),
 		cmocka_unit_test(signature_algorithms_are_written_with_the_right_parameters),
 		cmocka_unit_test(a_private_key_survives_its_file),
