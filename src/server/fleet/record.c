@@ -6,7 +6,7 @@
 #include "server/fleet/enrol.h"
 #include "server/fleet/trace.h"
 
-/* The certificate as issued: put together, digested, inserted, and the ones before it superseded. */
+/* The certificate as issued: put together, digested, inserted; it supersedes the ones before it. */
 static int
 record_cert(struct enrol *x, struct fleet *f, struct bytes signature, int64_t now, struct err *e)
 {
@@ -17,8 +17,7 @@ record_cert(struct enrol *x, struct fleet *f, struct bytes signature, int64_t no
 	cert_assemble(&r->der, bytes_of_buf(&x->tbs), x->sig_alg, signature);
 	sha256(r->sha256, bytes_of_buf(&r->der));
 	if ((rc = device_row_touch(f->db, x->device, now, &r->device, e)) != 0 ||
-	    (rc = cert_row_insert(f->db, r, e)) != 0 ||
-	    (rc = cert_row_supersede(f->db, r->device, r->label, r->id, now, e)) != 0)
+	    (rc = cert_row_insert(f->db, r, e)) != 0)
 		return rc;
 	for (size_t i = 0; i < N_OF(x->credential); i++)
 		if (x->credential[i] != 0 && (rc = credential_row_use(f->db, x->credential[i], x->device, now, e)) != 0)

@@ -2,11 +2,19 @@
 /* store/cert_row.c - every certificate that we ever issued */
 #include "server/store/cert_row.h"
 
+/*
+ * A certificate is superseded by the next one of its device at its label, from when that was issued: nothing is
+ * written to the older row.
+ */
+#define NEXT(c) "SELECT min(id) FROM cert WHERE device = " c ".device AND label = " c ".label AND id > " c ".id"
+#define IS_NEWEST(c) "(" NEXT(c) ") IS NULL"
+
 #define SELECT(der) "SELECT c.id, c.ca, c.device, coalesce(c.parent, 0), a.name, d.name, d.state, c.serial, " \
 	"coalesce(p.serial, ''), c.sha256, c.spki_sha256, c.profile, c.label, c.subject, c.sans, c.not_before, " \
-	"c.not_after, coalesce(c.superseded_by, 0), coalesce(c.superseded_at, 0), c.authorised_by, c.request_id, " \
+	"c.not_after, coalesce(n.id, 0), coalesce(n.issued_at, 0), c.authorised_by, c.request_id, " \
 	"c.issued_at, coalesce(c.revoked_at, 0), coalesce(c.revoked_reason, 0), coalesce(c.proved_at, 0), " der \
-	" FROM cert c JOIN ca a ON a.id = c.ca JOIN device d ON d.id = c.device LEFT JOIN cert p ON p.id = c.parent "
+	" FROM cert c JOIN ca a ON a.id = c.ca JOIN device d ON d.id = c.device LEFT JOIN cert p ON p.id = c.parent " \
+	"LEFT JOIN cert n ON n.id = (" NEXT("c") ") "
 
 void
 cert_row_clear(struct cert_row *r)
@@ -150,8 +158,8 @@ int
 cert_row_live(struct db *d, int64_t device, const char *label, int64_t now, bool *live, struct err *e)
 {
 	struct query q;
-	int rc = query_open(&q, d, e, "SELECT 1 FROM cert WHERE device = ?1 AND (?2 IS NULL OR label = ?2) "
-	    "AND revoked_at IS NULL AND superseded_by IS NULL AND not_after > ?3 LIMIT 1", "isi", device, label, now);
+	int rc = query_open(&q, d, e, "SELECT 1 FROM cert c WHERE device = ?1 AND (?2 IS NULL OR label = ?2) "
+	    "AND revoked_at IS NULL AND not_after > ?3 AND " IS_NEWEST("c") " LIMIT 1", "isi", device, label, now);
 
 	return rc != 0 ? rc : any_row(&q, live, e);
 }
@@ -162,20 +170,13 @@ cert_row_descends(struct db *d, int64_t device, int64_t parent, int64_t now, boo
 	struct query q;
 	bool by_others;
 	int rc = query_open(&q, d, e, "SELECT 1 FROM cert c LEFT JOIN cert p ON p.id = c.parent WHERE c.device = ? "
-	    "AND c.revoked_at IS NULL AND c.superseded_by IS NULL AND c.not_after > ? AND coalesce(p.device, 0) <> ? LIMIT 1",
+	    "AND c.revoked_at IS NULL AND c.not_after > ? AND coalesce(p.device, 0) <> ? AND " IS_NEWEST("c") " LIMIT 1",
 	    "iii", device, now, parent);
 
 	if (rc != 0 || (rc = any_row(&q, &by_others, e)) != 0)
 		return rc;
 	*yes = !by_others;
 	return 0;
-}
-
-int
-cert_row_supersede(struct db *d, int64_t device, const char *label, int64_t by, int64_t now, struct err *e)
-{
-	return db_run(d, e, "UPDATE cert SET superseded_by = ?3, superseded_at = ?4 "
-	    "WHERE device = ?1 AND label = ?2 AND id < ?3 AND superseded_by IS NULL", "isii", device, label, by, now);
 }
 
 int
@@ -203,7 +204,7 @@ cert_row_list(struct db *d, const char *device, const char *ca, const char *stat
 	struct query q;
 	int rc = query_open(&q, d, e, SELECT("NULL") "WHERE (?1 = '' OR d.name = ?1) AND (?2 = '' OR a.name = ?2) "
 	    "AND (?5 = 0 OR c.id < ?5) AND (?3 = '' OR ?3 = CASE WHEN c.revoked_at IS NOT NULL THEN 'revoked' "
-	    "WHEN c.not_after < ?4 THEN 'expired' WHEN c.superseded_by IS NOT NULL THEN 'superseded' ELSE 'active' END) "
+	    "WHEN c.not_after < ?4 THEN 'expired' WHEN n.id IS NOT NULL THEN 'superseded' ELSE 'active' END) "
 	    "ORDER BY c.id DESC LIMIT ?6", "sssiii", device != NULL ? device : "", ca != NULL ? ca : "",
 	    state != NULL ? state : "", now, after, limit);
 

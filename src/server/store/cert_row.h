@@ -13,7 +13,7 @@ struct cert_row {
 	char profile[ROW_NAME_MAX], label[ROW_NAME_MAX];
 	char subject[ROW_TEXT_MAX], sans[ROW_TEXT_MAX];
 	int64_t not_before, not_after;
-	int64_t superseded_by, superseded_at; /* 0: not */
+	int64_t superseded_by, superseded_at; /* the next certificate of the device at the label, and when it was issued; 0: none */
 	char authorised_by[160], request_id[32];
 	int64_t issued_at, revoked_at;       /* 0: not revoked */
 	int revoked_reason;
@@ -37,8 +37,6 @@ int cert_row_key_owner(struct db *d, const uint8_t spki_sha256[ROW_HASH_LEN], co
 int cert_row_live(struct db *d, int64_t device, const char *label, int64_t now, bool *live, struct err *e) MUST_CHECK;
 /* Was every live certificate of the device authorised by a certificate of device `parent`?  Once it renews by itself, no more. */
 int cert_row_descends(struct db *d, int64_t device, int64_t parent, int64_t now, bool *yes, struct err *e) MUST_CHECK;
-/* All unsuperseded certificates of the device at the label, older than `by`, are superseded by it. */
-int cert_row_supersede(struct db *d, int64_t device, const char *label, int64_t by, int64_t now, struct err *e) MUST_CHECK;
 int cert_row_prove(struct db *d, int64_t id, int64_t now, struct err *e) MUST_CHECK;
 int cert_row_revoke(struct db *d, int64_t id, int64_t now, int reason, struct err *e) MUST_CHECK;
 /*

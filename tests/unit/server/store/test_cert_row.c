@@ -63,11 +63,11 @@ what_is_presented_is_ours_by_serial_and_digest(void **state)
 static void
 a_certificate_goes_through_its_states(void **state)
 {
-	int64_t device = add_device("d"), old = add_cert(device, 1), next = add_cert(device, 2);
+	int64_t device = add_device("d"), old = add_cert(device, 1), next;
 
 	(void)state;
 	assert_state(old, NOW, "active");
-	assert_int_equal(cert_row_supersede(db, device, "l", next, NOW, NULL), 0);
+	next = add_cert(device, 2);
 	assert_state(old, NOW, "superseded");
 	assert_state(next, NOW, "active");
 	assert_state(old, NOW + 1001, "expired");
@@ -77,13 +77,46 @@ a_certificate_goes_through_its_states(void **state)
 }
 
 static void
-a_certificate_of_another_label_is_not_superseded(void **state)
+a_certificate_is_superseded_by_the_next_of_its_device_at_its_label(void **state)
 {
-	int64_t device = add_device("d"), old = add_cert(device, 1), next = add_cert(device, 2);
+	int64_t device = add_device("d"), old = add_cert(device, 1), next;
+	struct cert_row later = a_cert(device, 3), elsewhere = a_cert(device, 4), r;
 
 	(void)state;
-	assert_int_equal(cert_row_supersede(db, device, "other", next, NOW, NULL), 0);
+	(void)snprintf(elsewhere.label, sizeof(elsewhere.label), "other");
+	assert_int_equal(cert_row_insert(db, &elsewhere, NULL), 0);
+	(void)add_cert(add_device("e"), 5);
 	assert_state(old, NOW, "active");
+	assert_state(elsewhere.id, NOW, "active");
+	later.issued_at = NOW + 7;
+	assert_int_equal(cert_row_insert(db, &later, NULL), 0);
+	next = add_cert(device, 6);
+	r = found(old);
+	assert_int_equal(r.superseded_by, later.id);
+	assert_int_equal(r.superseded_at, NOW + 7);
+	cert_row_clear(&r);
+	r = found(next);
+	assert_int_equal(r.superseded_by, 0);
+	assert_int_equal(r.superseded_at, 0);
+	cert_row_clear(&r);
+	cert_row_clear(&later);
+	cert_row_clear(&elsewhere);
+}
+
+static void
+a_superseded_certificate_keeps_no_device_live(void **state)
+{
+	int64_t device = add_device("d"), next;
+	bool yes;
+
+	(void)state;
+	(void)add_cert(device, 1);
+	next = add_cert(device, 2);
+	assert_true(live(device, "l", NOW));
+	assert_int_equal(cert_row_revoke(db, next, NOW, 0, NULL), 0);
+	assert_false(live(device, "l", NOW));
+	assert_int_equal(cert_row_descends(db, device, 0, NOW, &yes, NULL), 0);
+	assert_true(yes);
 }
 
 static void
@@ -189,7 +222,8 @@ main(void)
 		WITH_DB(a_serial_is_there_once),
 		WITH_DB(what_is_presented_is_ours_by_serial_and_digest),
 		WITH_DB(a_certificate_goes_through_its_states),
-		WITH_DB(a_certificate_of_another_label_is_not_superseded),
+		WITH_DB(a_certificate_is_superseded_by_the_next_of_its_device_at_its_label),
+		WITH_DB(a_superseded_certificate_keeps_no_device_live),
 		WITH_DB(a_device_is_live_by_what_is_neither_revoked_nor_expired_nor_superseded),
 		WITH_DB(a_retry_is_the_same_asker_key_label_and_device_within_the_window),
 		WITH_DB(a_key_belongs_to_the_device_that_had_it_first),
