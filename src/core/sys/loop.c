@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
 #include <sys/wait.h>
 #include <systemd/sd-event.h>
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 
-/* How long an unbroken stream of events may keep the idle callbacks from running. */
+/* How long an unbroken stream of events may put off the end of a turn. */
 #define TURN_MAX_MS 20
 #define TIMER_ACCURACY_US 1000
 
@@ -33,9 +34,19 @@ struct hook {
 	void *ctx;
 };
 
+struct loop_late {
+	TAILQ_ENTRY(loop_late) link;
+	struct loop *loop;
+	bool asked;
+	loop_fn fn;
+	void *ctx;
+};
+
 struct loop {
 	sd_event *ev;
+	sd_event_source *turn_end; /* enabled while something is to be done at the end of the turn */
 	struct hook *hooks;
+	TAILQ_HEAD(, loop_late) late;
 	uint64_t turn_began_ms; /* 0: nothing has happened since the idle callbacks ran */
 };
 
@@ -64,9 +75,10 @@ need(int r, const char *what)
 }
 
 static void
-run_idle(struct loop *l)
+end_turn(struct loop *l)
 {
 	struct hook *next;
+	struct loop_late *late;
 
 	l->turn_began_ms = 0;
 	for (struct hook *h = l->hooks; h != NULL; h = next) {
@@ -74,18 +86,42 @@ run_idle(struct loop *l)
 		if (h->idle != NULL)
 			h->idle(h->ctx);
 	}
+	while ((late = TAILQ_FIRST(&l->late)) != NULL) {
+		TAILQ_REMOVE(&l->late, late, link);
+		late->asked = false;
+		late->fn(late->ctx); /* late may be gone from here on */
+	}
 }
 
-/* After each callback but the idle ones: they have their turn even under a load that never pauses. */
+static int
+on_turn_end(sd_event_source *s, void *arg)
+{
+	(void)s;
+	end_turn(arg);
+	return 0;
+}
+
+static void
+await_turn_end(struct loop *l)
+{
+	int r = sd_event_source_set_enabled(l->turn_end, SD_EVENT_ONESHOT);
+
+	if (r != -ESTALE) /* the loop has ended */
+		need(r, "waiting for the end of a turn");
+}
+
+/* After each callback: a turn ends even under a load that never pauses. */
 static int
 after_callback(struct loop *l)
 {
 	uint64_t now = clock_monotonic_ms();
 
-	if (l->turn_began_ms == 0)
+	if (l->turn_began_ms == 0) {
 		l->turn_began_ms = now;
-	else if (now - l->turn_began_ms >= TURN_MAX_MS)
-		run_idle(l);
+		await_turn_end(l);
+	} else if (now - l->turn_began_ms >= TURN_MAX_MS) {
+		end_turn(l);
+	}
 	return 0;
 }
 
@@ -94,7 +130,11 @@ loop_new(void)
 {
 	struct loop *l = mem_zalloc(sizeof(*l));
 
+	TAILQ_INIT(&l->late);
 	need(sd_event_new(&l->ev), "making the loop");
+	need(sd_event_add_defer(l->ev, &l->turn_end, on_turn_end, l), "making the loop");
+	need(sd_event_source_set_priority(l->turn_end, PRIORITY_IDLE), "making the loop");
+	need(sd_event_source_set_enabled(l->turn_end, SD_EVENT_OFF), "making the loop");
 	return l;
 }
 
@@ -110,6 +150,7 @@ loop_free(struct loop *l)
 		(void)sd_event_source_disable_unref(h->source);
 		mem_free(h);
 	}
+	(void)sd_event_source_disable_unref(l->turn_end);
 	(void)sd_event_unref(l->ev);
 	mem_free(l);
 }
@@ -267,28 +308,39 @@ hook_free(struct hook *h)
 	mem_free(h);
 }
 
-static int
-on_post(sd_event_source *s, void *arg)
-{
-	(void)s;
-	run_idle(arg);
-	return 0;
-}
-
 void
 loop_on_idle(struct loop *l, loop_fn fn, void *ctx)
 {
-	bool first = true;
-	struct hook *h;
+	hook_new(l, ctx)->idle = fn;
+}
 
-	for (h = l->hooks; h != NULL; h = h->next)
-		first = first && h->idle == NULL;
-	h = hook_new(l, ctx);
-	h->idle = fn;
-	if (!first)
-		return; /* one post source runs them all */
-	need(sd_event_add_post(l->ev, &h->source, on_post, l), "watching for idleness");
-	need(sd_event_source_set_priority(h->source, PRIORITY_IDLE), "watching for idleness");
+struct loop_late *
+loop_late_new(struct loop *l, loop_fn fn, void *ctx)
+{
+	struct loop_late *t = mem_zalloc(sizeof(*t));
+
+	*t = (struct loop_late){ .loop = l, .fn = fn, .ctx = ctx };
+	return t;
+}
+
+void
+loop_late_ask(struct loop_late *t)
+{
+	if (t->asked)
+		return;
+	t->asked = true;
+	TAILQ_INSERT_TAIL(&t->loop->late, t, link);
+	await_turn_end(t->loop);
+}
+
+void
+loop_late_free(struct loop_late *t)
+{
+	if (t == NULL)
+		return;
+	if (t->asked)
+		TAILQ_REMOVE(&t->loop->late, t, link);
+	mem_free(t);
 }
 
 static void

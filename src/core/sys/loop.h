@@ -11,6 +11,7 @@
 struct loop;
 struct loop_io;
 struct loop_timer;
+struct loop_late;
 
 #define LOOP_READ  1u
 #define LOOP_WRITE 2u
@@ -44,10 +45,14 @@ void loop_timer_stop(struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t);
 
 /*
- * Called before the loop would sleep, once per turn, after all other callbacks of that turn
- * (post source); after 20 ms at the latest where events come without a pause.
+ * Called before the loop would sleep, once per turn, after all other callbacks of that turn;
+ * after 20 ms at the latest where events come without a pause.
  */
 void loop_on_idle(struct loop *l, loop_fn fn, void *ctx);
+/* One call at the end of the turn, behind those, each time it is asked for; asking again before changes nothing. */
+struct loop_late *loop_late_new(struct loop *l, loop_fn fn, void *ctx);
+void loop_late_ask(struct loop_late *t);
+void loop_late_free(struct loop_late *t);
 void loop_on_signal(struct loop *l, int signo, loop_signal_fn fn, void *ctx); /* blocks the signal first */
 void loop_on_child(struct loop *l, pid_t pid, loop_child_fn fn, void *ctx);   /* once, by pidfd */
 

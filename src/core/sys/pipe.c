@@ -15,7 +15,9 @@
 #include "core/base/file.h"
 #include "core/base/mem.h"
 
-#define HEAD_LEN 12           /* u32 type, u64 id */
+#define HEAD_LEN 16           /* of a message: u32 type, u64 id, u32 length of its body */
+#define PACKET_MAX (HEAD_LEN + PIPE_INLINE_MAX)
+#define TOGETHER_MAX 64       /* messages in a packet */
 #define BIG      0x80000000u  /* in type: the body is in the descriptor */
 #define SEALS    (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 #define TURN_MAX 64           /* messages of one pipe before others have their turn */
@@ -25,23 +27,24 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
-/* What goes into one packet. */
+/* One or more messages; with a descriptor, one. */
 struct packet {
-	uint32_t type;
-	uint64_t id;
-	struct bytes body;
+	struct bytes octets;
 	int fd;
 };
 
 struct item {
 	struct item *next;
-	struct packet packet; /* body and fd are the item's */
+	struct packet packet; /* octets and fd are the item's */
 	size_t cost;
 };
 
 struct pipe {
 	int fd;
 	struct loop_io *io;
+	struct loop_late *late;
+	struct buf out;     /* messages of this turn, for one packet */
+	size_t n_out;
 	const struct pipe_permit *permits;
 	pipe_closed_fn closed;
 	void *ctx;
@@ -49,12 +52,13 @@ struct pipe {
 	size_t queued;
 	bool can_send;      /* false once the peer is gone */
 	bool broken;        /* nothing more is read */
+	bool resting;       /* by pipe_rest() */
 	bool busy, freed;   /* inside on_io(); to be freed at its end */
 	char why[WHY_MAX];
 };
 
 /* One message at a time is in the hands of a handler, so one buffer serves all pipes. */
-static uint8_t packet_in[HEAD_LEN + PIPE_INLINE_MAX];
+static uint8_t packet_in[PACKET_MAX];
 static uint8_t body_in[PIPE_MAX];
 
 static void
@@ -90,6 +94,21 @@ pipe_pair(int fds[2], struct err *e)
 	return 0;
 }
 
+static void
+watch(struct pipe *p)
+{
+	loop_io_set(p->io, (p->resting ? 0 : LOOP_READ) | (p->first != NULL ? LOOP_WRITE : 0));
+}
+
+void
+pipe_rest(struct pipe *p, bool rest)
+{
+	if (p->resting == rest || p->io == NULL)
+		return;
+	p->resting = rest;
+	watch(p);
+}
+
 /* The first item leaves the queue; the caller's to free. */
 static struct item *
 item_shift(struct pipe *p)
@@ -107,19 +126,8 @@ static void
 item_free(struct item *it)
 {
 	fd_autoclose(&it->packet.fd);
-	mem_free_wiped((void *)(uintptr_t)it->packet.body.p, it->packet.body.n);
+	mem_free_wiped((void *)(uintptr_t)it->packet.octets.p, it->packet.octets.n);
 	mem_free(it);
-}
-
-static void
-release(struct pipe *p)
-{
-	loop_io_free(TAKE(p->io));
-	fd_autoclose(&p->fd);
-	while (p->first != NULL)
-		item_free(item_shift(p));
-	p->can_send = false;
-	p->broken = true;
 }
 
 void
@@ -138,13 +146,10 @@ pipe_break(struct pipe *p, const char *why)
 static int
 send_packet(int sock, const struct packet *k)
 {
-	uint8_t head[HEAD_LEN];
 	union { struct cmsghdr align; char room[CMSG_SPACE(sizeof(int))]; } control = { 0 };
-	struct iovec iov[2] = { { head, sizeof(head) }, { (void *)(uintptr_t)k->body.p, k->body.n } };
-	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
+	struct iovec iov = { (void *)(uintptr_t)k->octets.p, k->octets.n };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	put_be(head, k->type, 4);
-	put_be(head + 4, k->id, 8);
 	if (k->fd >= 0) {
 		struct cmsghdr *c;
 
@@ -192,12 +197,12 @@ enqueue(struct pipe *p, const struct packet *k, size_t cost, struct err *e)
 		return err_errno(e, E_IO, "duplicating a descriptor");
 	it = mem_zalloc(sizeof(*it));
 	*it = (struct item){ .packet = *k, .cost = cost };
-	it->packet.body.p = mem_dup(k->body.p, k->body.n);
+	it->packet.octets.p = mem_dup(k->octets.p, k->octets.n);
 	it->packet.fd = TAKE_FD(fd);
 	*p->last = it;
 	p->last = &it->next;
 	p->queued += cost;
-	loop_io_set(p->io, LOOP_READ | LOOP_WRITE);
+	watch(p);
 	return 0;
 }
 
@@ -237,10 +242,58 @@ seal(int *out, struct bytes body, struct err *e)
 	return 0;
 }
 
+static void
+put_message(struct buf *b, uint32_t type, uint64_t id, struct bytes body)
+{
+	uint8_t head[HEAD_LEN];
+
+	put_be(head, type, 4);
+	put_be(head + 4, id, 8);
+	put_be(head + 12, body.n, 4);
+	buf_put(b, head, sizeof(head));
+	buf_put_bytes(b, body);
+}
+
+/* What this turn has gathered leaves as one packet. */
+static int
+push(struct pipe *p, struct err *e)
+{
+	struct packet k = { bytes_of_buf(&p->out), -1 };
+	int r;
+
+	if (p->n_out == 0)
+		return 0;
+	r = p->can_send ? send_or_queue(p, &k, k.octets.n, e) : 0;
+	mem_wipe(p->out.p, p->out.n); /* it may have held a password */
+	buf_reset(&p->out);
+	p->n_out = 0;
+	return r;
+}
+
+/* A failure is told by the end of the pipe. */
+static void
+on_turn_end(void *ctx)
+{
+	(void)!push(ctx, NULL);
+}
+
+static int
+gather(struct pipe *p, uint32_t type, uint64_t id, struct bytes body, struct err *e)
+{
+	int r;
+
+	if ((p->n_out == TOGETHER_MAX || p->out.n + HEAD_LEN + body.n > PACKET_MAX) && (r = push(p, e)) != 0)
+		return r;
+	put_message(&p->out, type, id, body);
+	p->n_out++;
+	loop_late_ask(p->late);
+	return 0;
+}
+
 int
 pipe_send(struct pipe *p, uint32_t type, uint64_t id, struct bytes body, int fd, struct err *e)
 {
-	struct packet k = { type, id, body, fd };
+	AUTO_BUF alone = { 0 };
 	AUTO_FD sealed = -1;
 	uint8_t len[4];
 	int r;
@@ -250,13 +303,34 @@ pipe_send(struct pipe *p, uint32_t type, uint64_t id, struct bytes body, int fd,
 		return err_set(e, E_UNAVAIL, "the process at the other end has gone");
 	if (body.n > PIPE_MAX || (body.n > PIPE_INLINE_MAX && fd >= 0))
 		return err_set(e, E_TOOBIG, "message %u of %zu octets", type, body.n);
+	if (body.n <= PIPE_INLINE_MAX && fd < 0)
+		return gather(p, type, id, body, e);
+	if ((r = push(p, e)) != 0)
+		return r;
 	if (body.n > PIPE_INLINE_MAX) {
 		if ((r = seal(&sealed, body, e)) != 0)
 			return r;
 		put_be(len, body.n, sizeof(len));
-		k = (struct packet){ type | BIG, id, { len, sizeof(len) }, sealed };
+		put_message(&alone, type | BIG, id, (struct bytes){ len, sizeof(len) });
+		fd = sealed;
+	} else {
+		put_message(&alone, type, id, body);
 	}
-	return send_or_queue(p, &k, body.n, e);
+	return send_or_queue(p, &(struct packet){ bytes_of_buf(&alone), fd }, body.n, e);
+}
+
+static void
+release(struct pipe *p)
+{
+	(void)!push(p, NULL);
+	loop_late_free(TAKE(p->late));
+	loop_io_free(TAKE(p->io));
+	fd_autoclose(&p->fd);
+	while (p->first != NULL)
+		item_free(item_shift(p));
+	buf_free(&p->out);
+	p->can_send = false;
+	p->broken = true;
 }
 
 static void
@@ -275,7 +349,7 @@ flush(struct pipe *p)
 	if (!p->can_send) /* nobody will ever read the rest */
 		while (p->first != NULL)
 			item_free(item_shift(p));
-	loop_io_set(p->io, LOOP_READ);
+	watch(p);
 }
 
 /* The one descriptor of a message; false when there was more than one, or anything else. */
@@ -346,37 +420,62 @@ dispatch(struct pipe *p, struct pipe_msg *m)
 	mem_wipe((void *)(uintptr_t)m->body.p, m->body.n); /* it may have held a password */
 }
 
-/* Receive one packet and dispatch it; false when there is none now. */
+/* The next message of a packet; false when it is not whole. */
 static bool
+next_message(struct pipe_msg *m, struct bytes *rest)
+{
+	size_t n;
+
+	if (rest->n < HEAD_LEN || (n = (size_t)get_be(rest->p + 12, 4)) > rest->n - HEAD_LEN)
+		return false;
+	m->type = (uint32_t)get_be(rest->p, 4);
+	m->id = get_be(rest->p + 4, 8);
+	m->body = bytes_slice(*rest, HEAD_LEN, n);
+	*rest = bytes_slice(*rest, HEAD_LEN + n, rest->n);
+	return true;
+}
+
+/* The messages of a packet, to the first that breaks the pipe; how many there were. */
+static int
+dispatch_all(struct pipe *p, struct bytes rest, int fd)
+{
+	struct pipe_msg msg = { .fd = fd };
+	int n = 0;
+
+	for (; rest.n != 0 && !p->broken; n++) {
+		if (!next_message(&msg, &rest) || (fd >= 0 && rest.n != 0))
+			pipe_break(p, "malformed message");
+		else
+			dispatch(p, &msg);
+	}
+	fd_autoclose(&msg.fd);
+	return n;
+}
+
+/* Receive one packet; the number of its messages, or 0 when there is none now. */
+static int
 receive(struct pipe *p)
 {
 	union { struct cmsghdr align; char room[CMSG_SPACE(sizeof(int))]; } control;
 	struct iovec iov = { packet_in, sizeof(packet_in) };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
 		.msg_controllen = sizeof(control.room) };
-	struct pipe_msg msg = { .fd = -1 };
 	ssize_t n = recvmsg(p->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	bool good;
+	int fd = -1;
 
 	if (n < 0 && (errno == EINTR || errno == ECONNRESET))
-		return true; /* a reset is said once, then what is queued, then the end */
+		return 1; /* a reset is said once, then what is queued, then the end */
 	if (n < 0 && errno == EAGAIN)
-		return false;
+		return 0;
 	if (n <= 0) {
 		pipe_break(p, n == 0 ? "peer closed" : strerror(errno));
-		return false;
+		return 0;
 	}
-	good = take_fd(&m, &msg.fd);
-	if (!good || n < HEAD_LEN || (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-		pipe_break(p, "malformed message");
-	} else {
-		msg.type = (uint32_t)get_be(packet_in, 4);
-		msg.id = get_be(packet_in + 4, 8);
-		msg.body = (struct bytes){ packet_in + HEAD_LEN, (size_t)n - HEAD_LEN };
-		dispatch(p, &msg);
-	}
-	fd_autoclose(&msg.fd);
-	return true;
+	if (take_fd(&m, &fd) && (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0)
+		return dispatch_all(p, (struct bytes){ packet_in, (size_t)n }, fd);
+	fd_autoclose(&fd);
+	pipe_break(p, "malformed message");
+	return 0;
 }
 
 static void
@@ -388,9 +487,8 @@ on_io(void *ctx, int fd, unsigned events)
 	p->busy = true;
 	if ((events & LOOP_WRITE) != 0 && !p->broken)
 		flush(p);
-	for (int i = 0; i < TURN_MAX && !p->broken; i++)
-		if (!receive(p))
-			break;
+	for (int all = 0, n = 1; n != 0 && all < TURN_MAX && !p->broken; all += n)
+		n = receive(p);
 	if (p->broken && !p->freed) {
 		release(p);
 		if (p->closed != NULL)
@@ -407,8 +505,9 @@ pipe_new(struct loop *l, int fd, const struct pipe_permit *permits, pipe_closed_
 	struct pipe *p = mem_zalloc(sizeof(*p));
 
 	*p = (struct pipe){ .fd = fd, .permits = permits, .closed = closed, .ctx = ctx,
-		.can_send = true };
+		.can_send = true, .out = BUF_MAX(PACKET_MAX) };
 	p->last = &p->first;
+	p->late = loop_late_new(l, on_turn_end, p);
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	p->io = loop_io_new(l, fd, LOOP_READ, on_io, p);
 	return p;

@@ -9,10 +9,12 @@
 
 /*
  * A SOCK_SEQPACKET socketpair's end: messages are whole or not at all.
- * Wire form of one message: u32 type, u64 id, body (big-endian, no length: the
- * packet has one).  id ties an answer to its question.  A body above PIPE_INLINE_MAX
+ * Wire form of one message: u32 type, u64 id, u32 length, body (big-endian).  What is sent
+ * during one turn of the loop leaves at its end, together in one packet: one system call and one
+ * wakeup at the other end serve all of it.  id ties an answer to its question.  A body above PIPE_INLINE_MAX
  * travels in a sealed memfd instead, so that no buffer limit of the system stands
  * in its way: type has its highest bit set, the body is the u32 length, the descriptor the memfd.
+ * A message with a descriptor has a packet to itself.
  */
 #define PIPE_INLINE_MAX ((size_t)64 * 1024)
 struct pipe;
@@ -43,17 +45,19 @@ int pipe_pair(int fds[2], struct err *e) MUST_CHECK;
 struct pipe *pipe_new(struct loop *l, int fd, const struct pipe_permit *permits,
     pipe_closed_fn closed, void *ctx);
 /*
- * Send, or queue when the peer is slow; fd is -1 or is duplicated into the
- * message (the caller keeps its own).  Above PIPE_QUEUE_MAX queued octets the
- * pipe is closed as broken.  E_UNAVAIL once the peer is gone or the pipe broken,
- * E_TOOBIG above PIPE_MAX (with a descriptor: PIPE_INLINE_MAX), E_IO.  Never calls back.
+ * Send at the end of this turn, or queue when the peer is slow; fd is -1 or is duplicated into
+ * the message (the caller keeps its own).  Above PIPE_QUEUE_MAX queued octets the
+ * pipe is closed as broken.  E_UNAVAIL once the peer is known to be gone or the pipe broken
+ * (what it has not read is lost, and `closed` tells), E_TOOBIG above PIPE_MAX (with a descriptor: PIPE_INLINE_MAX), E_IO.  Never calls back.
  */
 int pipe_send(struct pipe *p, uint32_t type, uint64_t id, struct bytes body, int fd,
     struct err *e) MUST_CHECK;
 #define PIPE_QUEUE_MAX ((size_t)32 * 1024 * 1024)
 bool pipe_alive(const struct pipe *p);
+/* Leave what comes unread, and sleep through it, until called with false; a peer that goes wakes all the same. */
+void pipe_rest(struct pipe *p, bool rest);
 /* The peer sent what it must not: read nothing more; `closed` is called with why, but from the loop. */
 void pipe_break(struct pipe *p, const char *why);
-void pipe_free(struct pipe *p); /* also from inside its callbacks; `closed` is not called */
+void pipe_free(struct pipe *p); /* what was sent leaves; also from inside its callbacks; `closed` is not called */
 
 #endif

@@ -70,19 +70,26 @@ authority_done(struct authority *a)
 
 /* A batch does not follow another at once: what comes meanwhile shares its commit, the dearest part of it. */
 static bool
-waits_for_more(struct authority *a)
+waits_for_more(const struct authority *a)
 {
-	uint64_t at = a->batch_at_ms + AUTHORITY_APART_MS;
-
-	if (a->n_waiting >= AUTHORITY_BATCH || a->draining || clock_monotonic_ms() >= at)
-		return false;
-	loop_timer_at(a->pace, at);
-	return true;
+	return a->n_waiting < AUTHORITY_BATCH && !a->draining && clock_monotonic_ms() < a->batch_at_ms + AUTHORITY_APART_MS;
 }
 
-/* Each turn of the loop ends here, so that all that came in during the turn can share a commit. */
-void
-authority_next(struct authority *a)
+/* Between two batches of a busy moment nothing that a front says is urgent, and to be woken by each request costs more than to read it. */
+static void
+rest_fronts(struct authority *a)
+{
+	bool pause = waits_for_more(a), rest = a->batch_at_ms != 0 && (a->busy || pause);
+
+	if (pause && !a->busy)
+		loop_timer_at(a->pace, a->batch_at_ms + AUTHORITY_APART_MS);
+	for (size_t i = 0; i < N_OF(a->peers); i++)
+		if (a->peers[i].serial != 0 && a->peers[i].role == ROLE_FRONT)
+			pipe_rest(a->peers[i].pipe, rest);
+}
+
+static void
+run_queue(struct authority *a)
 {
 	while (!a->busy && a->fleet != NULL) {
 		struct work *w = a->first;
@@ -103,6 +110,14 @@ authority_next(struct authority *a)
 			batch_run(a);
 		}
 	}
+}
+
+/* Each turn of the loop ends here, so that all that came in during the turn can share a commit. */
+void
+authority_next(struct authority *a)
+{
+	run_queue(a);
+	rest_fronts(a);
 }
 
 /* A full queue is said at once, by the one who would have to wait. */

@@ -264,22 +264,25 @@ a_peer_that_goes_is_told(void **state)
 {
 	(void)state;
 	fd_autoclose(&there_fd);
-	assert_int_equal(pipe_send(here.pipe, T_DATA, 0, bytes_of("x"), -1, NULL), E_UNAVAIL);
+	send_ok(T_DATA, 0, bytes_of("x"), -1); /* it is not known yet */
 	(void)loop_run(loop);
 	assert_string_equal(here.why, "peer closed");
+	assert_int_equal(pipe_send(here.pipe, T_DATA, 0, bytes_of("x"), -1, NULL), E_UNAVAIL);
 }
 
 static void
 what_a_peer_said_before_it_went_still_arrives(void **state)
 {
+	static const uint8_t unread[PIPE_INLINE_MAX]; /* a whole packet: it has left when the next message comes */
+
 	(void)state;
 	serve_there();
 	send_ok(T_DATA, 1, bytes_of("first"), -1);
 	send_ok(T_DATA, 2, bytes_of("last"), -1);
 	/* It goes with an unread message of ours, which the kernel reports as a reset. */
-	assert_int_equal(pipe_send(there.pipe, T_DATA, 0, bytes_of("unread"), -1, NULL), 0);
+	assert_int_equal(pipe_send(there.pipe, T_DATA, 0, (struct bytes){ unread, sizeof(unread) }, -1, NULL), 0);
+	assert_int_equal(pipe_send(there.pipe, T_DATA, 0, bytes_of("x"), -1, NULL), 0);
 	pipe_free(TAKE(here.pipe));
-	assert_int_equal(pipe_send(there.pipe, T_DATA, 0, bytes_of("x"), -1, NULL), E_UNAVAIL);
 	(void)loop_run(loop);
 	assert_int_equal(there.n, 2);
 	assert_true(bytes_equal_str(bytes_of_buf(&there.body), "last"));
@@ -385,12 +388,49 @@ a_busy_pipe_does_not_starve_another(void **state)
 		send_ok(T_DATA, 0, bytes_of("x"), -1);
 	send_ok(T_LAST, 0, bytes_of("x"), -1);
 	assert_int_equal(pipe_send(quiet, T_DATA, 0, bytes_of("x"), -1, NULL), 0);
+	pipe_free(quiet); /* its message leaves; the other end stops the loop */
 	(void)loop_run(loop);
 	assert_int_equal(other.n, 1);
 	assert_true(other.seen_of_others < 900);
-	pipe_free(quiet);
 	pipe_free(other.pipe);
 	buf_free(&other.body);
+}
+
+static void
+wake_there(void *ctx)
+{
+	(void)ctx;
+	assert_int_equal(there.n, 0);
+	pipe_rest(there.pipe, false);
+}
+
+static void
+a_pipe_at_rest_reads_nothing_until_it_is_woken(void **state)
+{
+	struct loop_timer *timer = loop_timer_new(loop, wake_there, NULL);
+
+	(void)state;
+	serve_there();
+	pipe_rest(there.pipe, true);
+	send_ok(T_DATA, 0, bytes_of("x"), -1);
+	send_ok(T_LAST, 0, bytes_of("x"), -1);
+	loop_timer_in(timer, 20);
+	(void)loop_run(loop);
+	assert_int_equal(there.n, 2);
+	loop_timer_free(timer);
+}
+
+static void
+a_pipe_at_rest_tells_that_its_peer_has_gone(void **state)
+{
+	(void)state;
+	serve_there();
+	pipe_rest(there.pipe, true);
+	send_ok(T_DATA, 0, bytes_of("x"), -1);
+	pipe_free(TAKE(here.pipe));
+	(void)loop_run(loop);
+	assert_int_equal(there.n, 1);
+	assert_string_equal(there.why, "peer closed");
 }
 
 /* One packet as a hostile process would send it. */
@@ -414,25 +454,70 @@ send_raw(const void *p, size_t n, const int *fds, size_t n_fds)
 	assert_int_equal(sendmsg(there_fd, &m, 0), (ssize_t)n);
 }
 
-static const uint8_t head[12] = { 0, 0, 0, T_DATA };
+static const uint8_t head[16] = { 0, 0, 0, T_DATA };
 
 static void
 a_packet_without_a_whole_head_closes_the_pipe(void **state)
 {
 	(void)state;
-	send_raw(head, 11, NULL, 0);
+	send_raw(head, 15, NULL, 0);
 	(void)loop_run(loop);
 	assert_string_equal(here.why, "malformed message");
 }
 
 static void
+messages_of_one_turn_come_in_one_packet(void **state)
+{
+	uint8_t in[200];
+
+	(void)state;
+	send_ok(T_DATA, 1, bytes_of("one"), -1);
+	send_ok(T_DATA, 2, bytes_of("two"), -1);
+	assert_int_equal(recv(there_fd, in, sizeof(in), MSG_DONTWAIT), -1);
+	pipe_free(TAKE(here.pipe));
+	assert_int_equal(recv(there_fd, in, sizeof(in), 0), 2 * (16 + 3));
+	assert_memory_equal(in + 16, "one", 3);
+	assert_memory_equal(in + 16 + 3 + 16, "two", 3);
+}
+
+static void
+a_message_that_is_not_whole_closes_the_pipe_behind_the_one_before_it(void **state)
+{
+	static const uint8_t p[2 * 16] = { [3] = T_DATA, [16 + 3] = T_DATA, [16 + 15] = 1 };
+
+	(void)state;
+	send_raw(p, sizeof(p), NULL, 0);
+	(void)loop_run(loop);
+	assert_string_equal(here.why, "malformed message");
+	assert_int_equal(here.n, 1);
+}
+
+static void
+a_descriptor_beside_two_messages_closes_the_pipe_and_it(void **state)
+{
+	static const uint8_t p[2 * 16] = { [3] = T_TAKE, [16 + 3] = T_TAKE };
+	int fds[2];
+	char octet;
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	send_raw(p, sizeof(p), &fds[1], 1);
+	(void)close(fds[1]);
+	(void)loop_run(loop);
+	assert_string_equal(here.why, "malformed message");
+	assert_int_equal(here.n, 0);
+	assert_int_equal(read(fds[0], &octet, 1), 0);
+	(void)close(fds[0]);
+}
+
+static void
 a_packet_over_the_limit_closes_the_pipe(void **state)
 {
-	uint8_t *p = mem_zalloc(PIPE_INLINE_MAX + 13);
+	uint8_t *p = mem_zalloc(PIPE_INLINE_MAX + 17);
 
 	(void)state;
 	p[3] = T_DATA;
-	send_raw(p, PIPE_INLINE_MAX + 13, NULL, 0);
+	send_raw(p, PIPE_INLINE_MAX + 17, NULL, 0);
 	(void)loop_run(loop);
 	assert_string_equal(here.why, "malformed message");
 	assert_int_equal(here.n, 0);
@@ -447,7 +532,7 @@ a_packet_with_two_descriptors_closes_the_pipe_and_both(void **state)
 
 	(void)state;
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	send_raw(head, 12, (int[2]){ fds[1], fds[1] }, 2);
+	send_raw(head, 16, (int[2]){ fds[1], fds[1] }, 2);
 	(void)close(fds[1]);
 	(void)loop_run(loop);
 	assert_string_equal(here.why, "malformed message");
@@ -459,7 +544,7 @@ a_packet_with_two_descriptors_closes_the_pipe_and_both(void **state)
 static void
 send_long(uint32_t len, int fd)
 {
-	uint8_t p[16] = { 0x80, 0, 0, T_DATA, [12] = (uint8_t)(len >> 24), (uint8_t)(len >> 16),
+	uint8_t p[20] = { 0x80, 0, 0, T_DATA, [15] = 4, [16] = (uint8_t)(len >> 24), (uint8_t)(len >> 16),
 		(uint8_t)(len >> 8), (uint8_t)len };
 
 	send_raw(p, sizeof(p), &fd, fd >= 0);
@@ -530,7 +615,7 @@ a_long_message_over_the_limit_closes_the_pipe(void **state)
 static void
 a_long_message_of_a_type_not_permitted_closes_the_pipe(void **state)
 {
-	const uint8_t p[16] = { 0x80, 0, 0, 99 };
+	const uint8_t p[20] = { 0x80, 0, 0, 99, [15] = 4 };
 
 	(void)state;
 	send_raw(p, sizeof(p), NULL, 0);
@@ -559,7 +644,12 @@ main(void)
 		TEST(a_pipe_may_be_freed_by_its_own_closing),
 		TEST(a_handler_may_break_the_pipe_with_its_reason),
 		TEST(a_busy_pipe_does_not_starve_another),
+		TEST(a_pipe_at_rest_reads_nothing_until_it_is_woken),
+		TEST(a_pipe_at_rest_tells_that_its_peer_has_gone),
 		TEST(a_packet_without_a_whole_head_closes_the_pipe),
+		TEST(messages_of_one_turn_come_in_one_packet),
+		TEST(a_message_that_is_not_whole_closes_the_pipe_behind_the_one_before_it),
+		TEST(a_descriptor_beside_two_messages_closes_the_pipe_and_it),
 		TEST(a_packet_over_the_limit_closes_the_pipe),
 		TEST(a_packet_with_two_descriptors_closes_the_pipe_and_both),
 		TEST(a_long_message_without_a_descriptor_closes_the_pipe),

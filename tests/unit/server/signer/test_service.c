@@ -110,7 +110,7 @@ ask(uint32_t type, const struct buf *body)
 
 	wire_put_u32(&b, type);
 	wire_put_u64(&b, ++t.asked);
-	buf_put_bytes(&b, bytes_of_buf(body));
+	wire_put_bytes(&b, bytes_of_buf(body));
 	assert_int_equal(send(t.fd, b.p, b.n, 0), b.n);
 	n = recv(t.fd, packet, sizeof(packet), 0);
 	if (n <= 0)
@@ -119,7 +119,7 @@ ask(uint32_t type, const struct buf *body)
 	answer = wire_u32(&w);
 	assert_true(wire_u64(&w) == t.asked);
 	buf_reset(&t.body);
-	buf_put_bytes(&t.body, w.rest);
+	buf_put_bytes(&t.body, wire_bytes(&w, sizeof(packet)));
 	return answer;
 }
 
