@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/net/canned.h"
 
@@ -38,6 +39,16 @@ watch_for(struct conn *c, enum transport_result want)
 	watch(c, want == TRANSPORT_WANT_WRITE ? LOOP_WRITE : LOOP_READ);
 }
 
+void
+conn_unready(struct conn *c)
+{
+	if (!c->ready)
+		return;
+	TAILQ_REMOVE(&c->pool->ready, c, ready_link);
+	c->pool->n_ready--;
+	c->ready = false;
+}
+
 static void
 close_inner(struct conn *c)
 {
@@ -48,14 +59,40 @@ close_inner(struct conn *c)
 	c->pool->kicked = true; /* the other end is to see it */
 }
 
+static void
+leave_warm(struct conn *c)
+{
+	if (c->warm_until_ms == 0)
+		return;
+	TAILQ_REMOVE(&c->pool->warm, c, warm_link);
+	c->pool->n_warm--;
+	c->warm_until_ms = 0;
+}
+
 void
 conn_free_peer(struct conn *c)
 {
+	leave_warm(c);
 	if (c->peer == NULL)
 		return;
 	tls_peer_clear(c->peer);
 	mem_free(c->peer);
 	c->peer = NULL;
+}
+
+/* The peer is large, but the next request may come at once. */
+static void
+enter_warm(struct conn *c)
+{
+	struct conn_pool *p = c->pool;
+
+	if (c->peer == NULL)
+		return;
+	if (p->n_warm == NET_WARM_MAX)
+		conn_free_peer(TAILQ_FIRST(&p->warm));
+	c->warm_until_ms = clock_monotonic_ms() + NET_WARM_MS;
+	TAILQ_INSERT_TAIL(&p->warm, c, warm_link);
+	p->n_warm++;
 }
 
 /* Tell the owner that its request is over; true when the owner still holds on to us. */
@@ -68,7 +105,6 @@ finish_request(struct conn *c)
 	if (c->pool->hooks->finished(c->pool->ctx, c->request))
 		return true;
 	c->request = NULL;
-	conn_free_peer(c); /* large, and quickly made again: what is idle does not keep it */
 	return false;
 }
 
@@ -82,9 +118,13 @@ conn_close(struct conn *c)
 	held = finish_request(c);
 	if (held)
 		(void)conn_peer(c); /* the owner may still ask, and TLS is going */
+	if (!held)
+		conn_free_peer(c);
+	conn_unready(c);
 	loop_io_free(c->io);
 	c->io = NULL;
 	transport_close(&c->t);
+	fd_autoclose(&c->file);
 	buf_free(&c->in);
 	buf_free(&c->out);
 	conn_enter(c, held ? PHASE_GONE : PHASE_DEAD);
@@ -150,7 +190,7 @@ conn_refuse(struct conn *c, unsigned status, const char *event, const char *text
 	if (c->id[0] == 0)
 		canned_id(c->id);
 	c->pool->hooks->refused(c->pool->ctx, c->address, event, text, c->id);
-	if (c->measured) { /* a part of an answer may be out: only cutting it off is honest */
+	if (c->answered) { /* a part of an answer may be out: only cutting it off is honest */
 		conn_close(c);
 		return;
 	}
@@ -159,39 +199,42 @@ conn_refuse(struct conn *c, unsigned status, const char *event, const char *text
 	linger(c);
 }
 
-/* Put octets where the inner side finds them. */
+/* Put octets where the decoder finds them. */
 static void
 feed(struct conn *c)
 {
-	size_t end = c->chunked ? c->in.n : c->need;
-
-	while (c->fed < end) {
-		ssize_t n = send(c->inner, c->in.p + c->fed, end - c->fed, MSG_NOSIGNAL);
+	while (c->fed < c->in.n) {
+		ssize_t n = send(c->inner, c->in.p + c->fed, c->in.n - c->fed, MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			break; /* full, or closed: the pump will see which */
+			break; /* full, or closed: conn_decode() will see which */
 		c->fed += (size_t)n;
 		c->pool->kicked = true;
 	}
-	if (c->chunked && c->fed == c->in.n) {
+	if (c->fed == c->in.n) {
 		buf_reset(&c->in);
 		c->fed = 0;
 	}
 }
 
 static void
-start(struct conn *c)
+start_decoder(struct conn *c)
 {
-	c->inner = c->pool->hooks->start(c->pool->ctx, c->request);
-	if (c->inner < 0) {
+	c->inner = c->pool->hooks->decoder(c->pool->ctx, c->request);
+	if (c->inner < 0)
 		conn_refuse(c, 503, "busy", "the server has no room for this request now");
-		return;
-	}
-	if (!c->chunked)
-		conn_enter(c, PHASE_ANSWER);
-	feed(c);
+	else
+		feed(c);
+}
+
+/* The whole request stands in `in`. */
+static void
+ask(struct conn *c)
+{
+	conn_enter(c, PHASE_ANSWER);
+	c->pool->hooks->whole(c->pool->ctx, c->request, bytes_slice(bytes_of_buf(&c->in), c->need - c->body_n, c->body_n));
 }
 
 /* RFC 9110 10.1.1: only when the client may be waiting. */
@@ -213,6 +256,7 @@ open_request(struct conn *c, size_t n)
 	struct guard_no no = { 0 };
 	const struct guard *g = NULL;
 
+	leave_warm(c);
 	canned_id(c->id);
 	c->request = p->hooks->open(p->ctx, c, bytes_slice(bytes_of_buf(&c->in), 0, n), &g, &no);
 	if (c->request == NULL) {
@@ -221,16 +265,19 @@ open_request(struct conn *c, size_t n)
 	}
 	c->chunked = g->chunked;
 	c->expect = g->expect;
-	c->close = g->close;
+	c->close = g->close || g->chunked;
 	if (g->length > p->lim.body_octets) {
 		conn_refuse(c, 413, "body.size", "the body is too long");
 		return;
 	}
-	c->need = g->chunked ? 0 : n + (size_t)g->length;
+	c->body_n = g->chunked ? 0 : (size_t)g->length;
+	c->need = g->chunked ? 0 : n + c->body_n;
 	conn_enter(c, PHASE_BODY);
 	send_continue(c, c->in.n == n && (c->chunked || c->need > n));
-	if (c->phase == PHASE_BODY && (c->chunked || c->in.n >= c->need))
-		start(c);
+	if (c->phase == PHASE_BODY && c->chunked)
+		start_decoder(c);
+	else if (c->phase == PHASE_BODY && c->in.n >= c->need)
+		ask(c);
 }
 
 static void
@@ -294,7 +341,7 @@ step_body(struct conn *c)
 	do {
 		size_t had = c->in.n, want = c->chunked ? NET_RECORD : c->need;
 
-		if (had >= want) { /* the inner side is slower */
+		if (had >= want) { /* the decoder is slower */
 			watch(c, 0);
 			return;
 		}
@@ -308,7 +355,7 @@ step_body(struct conn *c)
 			}
 			feed(c);
 		} else if (c->in.n == c->need) {
-			start(c);
+			ask(c);
 		}
 	} while (c->phase == PHASE_BODY && transport_pending(&c->t));
 }
@@ -373,8 +420,8 @@ step(struct conn *c)
 		step_body(c);
 		break;
 	case PHASE_ANSWER:
-		if (c->put < c->out.n)
-			conn_pump(c);
+		if (c->answered)
+			conn_send(c);
 		else
 			watch(c, 0); /* the next request waits in the kernel */
 		break;
@@ -412,10 +459,12 @@ next_request(struct conn *c)
 		conn_close(c);
 		return;
 	}
-	c->looked = c->need = c->fed = c->wire = 0;
+	c->looked = c->need = c->body_n = c->fed = c->wire = 0;
 	c->asked = true;
-	c->chunked = c->expect = c->answered = c->measured = false;
+	c->chunked = c->expect = c->answered = false;
 	c->id[0] = 0;
+	fd_autoclose(&c->file);
+	enter_warm(c);
 	buf_free(&c->out);
 	drop_in(c, used);
 	conn_enter(c, PHASE_IDLE);
@@ -427,124 +476,83 @@ next_request(struct conn *c)
 	step_ahead(c);
 }
 
-/* Drop what the inner side says of 100 Continue: the client has it already. */
-static void
-strip_continue(struct conn *c)
-{
-	static const char interim[] = "HTTP/1.1 100 ";
-	const uint8_t *end;
-	size_t n;
-
-	while (c->put == 0 && c->out.n >= sizeof(interim) - 1 &&
-	    memcmp(c->out.p, interim, sizeof(interim) - 1) == 0 &&
-	    (end = memmem(c->out.p, c->out.n, "\r\n\r\n", 4)) != NULL) {
-		n = (size_t)(end - c->out.p) + 4;
-		memmove(c->out.p, c->out.p + n, c->out.n - n);
-		c->out.n -= n;
-	}
-}
-
-/* Count how much of the answer is still to come, once its head is there. */
+/* Fill up `out` from the answer's file; false when it cannot be read, or is shorter than it was. */
 static bool
-measure(struct conn *c, size_t fresh)
-{
-	const uint8_t *end;
-	size_t body;
-
-	if (!c->measured) {
-		end = memmem(c->out.p, c->out.n, "\r\n\r\n", 4);
-		if (end == NULL)
-			return false;
-		body = c->out.n - (size_t)(end - c->out.p) - 4;
-		c->measured = true;
-		c->answer_left = c->answer_body;
-		fresh = body;
-	}
-	if (fresh > c->answer_left)
-		return false;
-	c->answer_left -= fresh;
-	return true;
-}
-
-/* The inner side has closed or broken the rules of this file. */
-static void
-inner_failed(struct conn *c)
-{
-	if (!c->answered && c->phase == PHASE_BODY)
-		conn_refuse(c, 400, "body.syntax", "the body is not what its head says");
-	else if (!c->answered)
-		conn_refuse(c, 400, "head.syntax", "the request was not understood");
-	else
-		conn_refuse(c, 500, "answer.cut", "the answer could not be sent whole");
-}
-
-/* Take one piece of the answer from the inner side; false when there is nothing to do now. */
-static bool
-pull(struct conn *c)
+refill(struct conn *c)
 {
 	struct conn_pool *p = c->pool;
-	ssize_t n = recv(c->inner, p->scratch, NET_RECORD - c->out.n, 0);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return false;
-	if (n <= 0) {
-		inner_failed(c);
-		return false;
-	}
-	buf_put(&c->out, p->scratch, (size_t)n);
-	if (!c->measured)
-		strip_continue(c);
-	if (c->out.n == 0)
-		return true;
-	if (!c->answered || (!measure(c, (size_t)n) && (c->measured || c->out.n == NET_RECORD))) {
-		inner_failed(c);
-		return false;
+	while (c->file_left != 0 && c->out.n < NET_RECORD) {
+		size_t room = NET_RECORD - c->out.n, want = c->file_left < room ? (size_t)c->file_left : room;
+		ssize_t n = pread(c->file, p->scratch, want, (off_t)c->file_at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		buf_put(&c->out, p->scratch, (size_t)n);
+		c->file_at += (uint64_t)n;
+		c->file_left -= (uint64_t)n;
 	}
 	return true;
 }
 
-/* The whole answer is with the kernel. */
-static void
-answer_left(struct conn *c)
+void
+conn_send(struct conn *c)
 {
+	if (c->phase != PHASE_ANSWER || !c->answered)
+		return;
+	do { /* what fits into one record leaves as one */
+		if (!refill(c)) {
+			conn_refuse(c, 500, "answer.cut", "the answer could not be sent whole");
+			return;
+		}
+		if (!flush(c))
+			return;
+	} while (c->file_left != 0);
 	if (c->close || c->pool->draining)
 		linger(c);
 	else
 		next_request(c);
 }
 
+/* Has the decoder said anything?  It speaks for itself only of what it refuses, and of 100 Continue, which the client has already. */
+static bool
+decoder_refuses(struct conn *c)
+{
+	static const char interim[] = "HTTP/1.1 100 ";
+	struct conn_pool *p = c->pool;
+	ssize_t n = recv(c->inner, p->scratch, sizeof(p->scratch), MSG_DONTWAIT);
+	const uint8_t *end;
+
+	if (n < 0)
+		return errno != EAGAIN && errno != EINTR;
+	if ((size_t)n < sizeof(interim) - 1 || memcmp(p->scratch, interim, sizeof(interim) - 1) != 0)
+		return true;
+	end = memmem(p->scratch, (size_t)n, "\r\n\r\n", 4);
+	return end == NULL || end + 4 != p->scratch + n;
+}
+
 void
-conn_pump(struct conn *c)
+conn_decode(struct conn *c)
 {
 	if (c->inner < 0)
 		return;
-	if (c->fed < (c->chunked ? c->in.n : c->need)) {
-		feed(c);
-		if (c->phase == PHASE_BODY) {
-			watch(c, LOOP_READ);
-			step_ahead(c);
-		}
-		if (c->inner < 0)
-			return;
+	if (decoder_refuses(c)) {
+		conn_refuse(c, 400, "body.syntax", "the body is not what its head says");
+		return;
 	}
-	for (;;) {
-		bool whole = c->measured && c->answer_left == 0;
-
-		/* What fits into one record leaves as one. */
-		if ((whole || c->put != 0 || c->out.n == NET_RECORD) && !flush(c))
-			return;
-		if (whole) {
-			answer_left(c);
-			return;
-		}
-		if (!pull(c))
-			return;
-	}
+	if (c->fed >= c->in.n)
+		return;
+	feed(c);
+	watch(c, LOOP_READ);
+	step_ahead(c);
 }
 
 void
 conn_body_end(struct conn *c)
 {
+	close_inner(c);
 	if (c->phase == PHASE_BODY)
 		conn_enter(c, PHASE_ANSWER);
 }
@@ -556,13 +564,22 @@ conn_body_over(struct conn *c)
 }
 
 bool
-conn_answer(struct conn *c, uint64_t octets, bool close)
+conn_answer(struct conn *c, const struct conn_answer *a)
 {
-	if (c->inner < 0)
+	struct conn_pool *p = c->pool;
+
+	if (c->phase != PHASE_ANSWER || c->answered)
 		return false;
 	c->answered = true;
-	c->answer_body = octets;
-	c->close = c->close || close;
+	c->close = c->close || a->close;
+	buf_put_bytes(&c->out, a->head);
+	buf_put_bytes(&c->out, a->body);
+	c->file = a->file;
+	c->file_at = 0;
+	c->file_left = a->file_octets;
+	c->ready = true;
+	TAILQ_INSERT_TAIL(&p->ready, c, ready_link);
+	p->n_ready++;
 	return true;
 }
 

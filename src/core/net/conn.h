@@ -8,9 +8,9 @@
 #include "core/net/listener.h"
 
 /*
- * A connection passes heads that the guard has judged, with their bodies, to an inner
- * descriptor (at whose other end an HTTP library decodes and formats), and one answer a
- * request back.  Nothing of the inner side exists while no request is under way.
+ * A connection takes heads that the guard has judged, with their bodies, and sends one answer a
+ * request.  A body in chunks goes through an inner descriptor, at whose other end an HTTP library
+ * decodes it; it is the last one of its connection, since how far that library has read is not known.
  *
  * All work is done from events; whatever a hook below or a conn_* call leaves to do is done
  * by `settle`, which the owner runs last in each event.  Connections that are over
@@ -27,8 +27,10 @@ struct conn_hooks {
 	 */
 	struct http_request *(*open)(void *ctx, struct conn *c, struct bytes head, const struct guard **g,
 	    struct guard_no *no);
-	/* The inner descriptor (owned by the connection from here on) or -1. */
-	int (*start)(void *ctx, struct http_request *r);
+	/* The request is whole; its body (borrowed for the call) was not in chunks. */
+	void (*whole)(void *ctx, struct http_request *r, struct bytes body);
+	/* Where head and chunks are to be written (owned by the connection from here on), or -1. */
+	int (*decoder)(void *ctx, struct http_request *r);
 	/*
 	 * The connection is done with r.  true: the owner still needs the connection (an
 	 * answer is due): it stays valid until conn_forget().
@@ -48,20 +50,27 @@ size_t conn_pool_count(const struct conn_pool *p);
 /* From now on every answer closes; what is idle is closed at once, everything when `now`. */
 void conn_pool_drain(struct conn_pool *p, bool now);
 void conn_pool_reap(struct conn_pool *p);
-/* Has octets for the inner side, or closed it, since the last call? */
+/* Has octets for a decoder, or closed one, since the last call? */
 bool conn_pool_kicked(struct conn_pool *p);
+/* Send the answers that were given since the last call, as far as they go; false when there were none. */
+bool conn_pool_send(struct conn_pool *p);
 
-/* Move octets between the inner side and the client as far as they go. */
-void conn_pump(struct conn *c);
-/* The inner side has seen the end of the body (chunked ones have no other mark). */
+/* Move octets to the decoder as far as they go. */
+void conn_decode(struct conn *c);
+/* The decoder has seen the end of the body; it is closed. */
 void conn_body_end(struct conn *c);
 /* The body is too long: answer 413 and close. */
 void conn_body_over(struct conn *c);
-/*
- * From the inner side will come a final answer with `octets` of body; close: and the
- * connection ends with it.  false when the connection does not want an answer any more.
- */
-bool conn_answer(struct conn *c, uint64_t octets, bool close);
+
+/* A final answer: head and body in memory, then the first `file_octets` of a file. */
+struct conn_answer {
+	struct bytes head, body;
+	int file;              /* owned by the connection once taken; -1: none */
+	uint64_t file_octets;
+	bool close;            /* and the connection ends with it */
+};
+/* Keep the answer to be sent by `settle`.  false when the connection does not want one any more: nothing was taken. */
+bool conn_answer(struct conn *c, const struct conn_answer *a);
 /* Must the answer say that the connection closes? */
 bool conn_closing(const struct conn *c);
 void conn_forget(struct conn *c); /* the request is over for the owner */

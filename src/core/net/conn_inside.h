@@ -36,6 +36,9 @@ struct conn_pool {
 	size_t count;
 	bool ticking, draining, kicked;
 	struct conn_queue queue[PHASE_COUNT];
+	TAILQ_HEAD(, conn) ready; /* have an answer to send */
+	TAILQ_HEAD(, conn) warm;   /* idle with a peer, in the order in which they became so */
+	size_t n_ready, n_warm;
 	uint8_t scratch[NET_RECORD];
 };
 
@@ -48,22 +51,28 @@ struct conn {
 	struct loop_io *io;
 	unsigned watched;
 	struct census_entry *census;
-	struct tls_peer *peer;  /* made when asked for, kept until the request is over */
+	struct tls_peer *peer;  /* made when asked for; kept while requests come */
+	TAILQ_ENTRY(conn) warm_link;
+	uint64_t warm_until_ms; /* 0: not in `warm` */
 	uid_t uid;
 	int tag;
 	bool finished_out;      /* transport_finish() was called */
 	/* the request under way */
 	struct http_request *request;
-	int inner;
+	int inner;              /* of the decoder, while there is one; else -1 */
 	struct buf in, out;
+	TAILQ_ENTRY(conn) ready_link;
+	bool ready;             /* in `ready` */
 	size_t looked;          /* how far guard_end() has come in `in` */
 	size_t need;            /* octets of `in` that are this request; chunked: unknown, 0 */
-	size_t fed;             /* of these, given to the inner side */
+	size_t body_n;          /* of these, the body at their end */
+	size_t fed;             /* octets of `in` that the decoder has */
 	size_t wire;            /* octets of a chunked body so far */
 	size_t put;             /* octets of `out` that the client has */
 	bool asked;             /* it has had a request */
-	bool chunked, expect, close, answered, measured;
-	uint64_t answer_body, answer_left; /* octets of the answer that are still to come, once measured */
+	bool chunked, expect, close, answered;
+	int file;               /* follows `out`; -1: none */
+	uint64_t file_at, file_left;
 	size_t lingered;
 	char id[HTTP_ID_MAX];
 	char address[PEER_TEXT_MAX];
@@ -78,5 +87,8 @@ void conn_refuse(struct conn *c, unsigned status, const char *event, const char 
 /* The loop's callback for the client's descriptor. */
 void conn_event(void *ctx, int fd, unsigned events);
 void conn_free_peer(struct conn *c);
+void conn_unready(struct conn *c);
+/* Send what there is of the answer, as far as it goes. */
+void conn_send(struct conn *c);
 
 #endif

@@ -40,6 +40,16 @@ expire(struct conn *c)
 	}
 }
 
+/* Who has been idle for long enough is kept small. */
+static void
+cool(struct conn_pool *p, uint64_t now)
+{
+	struct conn *c;
+
+	while ((c = TAILQ_FIRST(&p->warm)) != NULL && c->warm_until_ms <= now)
+		conn_free_peer(c);
+}
+
 static void
 on_tick(void *ctx)
 {
@@ -52,6 +62,7 @@ on_tick(void *ctx)
 		while ((c = TAILQ_FIRST(&p->queue[i])) != NULL && c->until_ms <= now)
 			expire(c);
 	}
+	cool(p, now);
 	if (p->count != 0) {
 		loop_timer_in(p->tick, p->tick_ms);
 		p->ticking = true;
@@ -89,6 +100,8 @@ conn_pool_new(struct loop *l, const struct http_limits *lim, const struct conn_h
 	p->census = census_new(lim->connections);
 	p->tick = loop_timer_new(l, on_tick, p);
 	set_lengths(p);
+	TAILQ_INIT(&p->ready);
+	TAILQ_INIT(&p->warm);
 	for (int i = 0; i < PHASE_COUNT; i++)
 		TAILQ_INIT(&p->queue[i]);
 	return p;
@@ -174,7 +187,8 @@ static void
 adopt(struct conn_pool *p, struct conn *c, struct tls_server *tls)
 {
 	c->pool = p;
-	c->inner = -1;
+	c->inner = c->file = -1;
+	c->out = BUF_MAX(2 * BUF_DEFAULT_MAX); /* a head, and whatever fits a buf */
 	c->in = BUF_MAX(p->lim.head_octets + p->lim.body_octets + 2 * (size_t)NET_RECORD);
 	c->phase = tls != NULL ? PHASE_HANDSHAKE : PHASE_IDLE;
 	TAILQ_INSERT_TAIL(&p->queue[c->phase], c, link);
@@ -223,6 +237,19 @@ size_t
 conn_pool_count(const struct conn_pool *p)
 {
 	return p->count;
+}
+
+bool
+conn_pool_send(struct conn_pool *p)
+{
+	size_t n = p->n_ready; /* what comes to them meanwhile waits for the next call */
+	struct conn *c;
+
+	for (size_t i = 0; i < n && (c = TAILQ_FIRST(&p->ready)) != NULL; i++) {
+		conn_unready(c);
+		conn_send(c);
+	}
+	return n != 0;
 }
 
 bool

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net/http.c - the HTTP server: requests and answers over libmicrohttpd, which sees no network */
+/* net/http.c - the HTTP server: requests and answers; libmicrohttpd decodes bodies in chunks, and sees no network */
 #include "core/net/http.h"
 
 #include <assert.h>
@@ -16,8 +16,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "core/net/answer.h"
 #include "core/net/canned.h"
 #include "core/net/conn.h"
 #include "core/net/path.h"
@@ -36,27 +38,25 @@ enum request_state {
 	REQUEST_ANSWERED,
 };
 
+TAILQ_HEAD(request_queue, http_request);
+
 /*
- * Three hold a request: its connection (conn), libmicrohttpd (in_mhd), and while it is
- * ASKED the handler.  It goes when the last lets go.
+ * Three hold a request: its connection (conn), libmicrohttpd while it decodes the body (in_mhd),
+ * and while it is ASKED the handler.  It goes when the last lets go.
  */
 struct http_request {
-	TAILQ_ENTRY(http_request) link; /* in busy or waiting, from start to the end */
+	TAILQ_ENTRY(http_request) link;
+	struct request_queue *queue; /* decoding or asked, or NULL */
 	struct http_server *server;
 	struct conn *conn;
-	struct MHD_Connection *mhd;
-	bool listed, in_mhd, suspended;
+	bool in_mhd;
 	enum request_state state;
 	struct guard guard;
 	char *head, *target, *query;    /* target is cut at its '?' */
 	struct buf path, body;
 	char id[HTTP_ID_MAX];
-	struct MHD_Response *response;
-	unsigned status;
 	void *user;
 };
-
-TAILQ_HEAD(request_queue, http_request);
 
 struct listening {
 	struct listening *next;
@@ -74,10 +74,11 @@ struct http_server {
 	struct conn_pool *pool;
 	struct MHD_Daemon *mhd;
 	struct loop_io *mhd_io;
-	struct loop_timer *again, *drain_end;
+	struct loop_late *later;
+	struct loop_timer *drain_end;
 	bool due;                         /* libmicrohttpd has work */
 	struct listening *listening;
-	struct request_queue busy, waiting; /* waiting: suspended, until the handler answers */
+	struct request_queue decoding, asked;
 	bool draining;
 	loop_fn drained;
 	void *drained_ctx;
@@ -94,12 +95,19 @@ union origin {
 };
 
 static void
+request_move(struct http_request *r, struct request_queue *to)
+{
+	if (r->queue != NULL)
+		TAILQ_REMOVE(r->queue, r, link);
+	r->queue = to;
+	if (to != NULL)
+		TAILQ_INSERT_TAIL(to, r, link);
+}
+
+static void
 request_free(struct http_request *r)
 {
-	if (r->listed)
-		TAILQ_REMOVE(r->suspended ? &r->server->waiting : &r->server->busy, r, link);
-	if (r->response != NULL)
-		MHD_destroy_response(r->response);
+	request_move(r, NULL);
 	mem_free(r->head);
 	mem_free(r->target);
 	buf_free(&r->path);
@@ -159,8 +167,24 @@ on_open(void *ctx, struct conn *c, struct bytes head, const struct guard **g, st
 	return r;
 }
 
+static void
+hand_over(struct http_request *r)
+{
+	r->state = REQUEST_ASKED;
+	request_move(r, &r->server->asked);
+	r->server->fn(r->server->ctx, r); /* r may be gone from here on */
+}
+
+static void
+on_whole(void *ctx, struct http_request *r, struct bytes body)
+{
+	(void)ctx;
+	buf_put_bytes(&r->body, body);
+	hand_over(r);
+}
+
 static int
-on_start(void *ctx, struct http_request *r)
+on_decoder(void *ctx, struct http_request *r)
 {
 	struct http_server *s = ctx;
 	union origin o = { 0 };
@@ -171,11 +195,11 @@ on_start(void *ctx, struct http_request *r)
 	o.is.family = AF_UNIX;
 	o.is.request = r;
 	r->in_mhd = true;
-	TAILQ_INSERT_TAIL(&s->busy, r, link);
-	r->listed = true;
+	request_move(r, &s->decoding);
 	if (MHD_add_connection(s->mhd, ends[1], &o.sa, sizeof(o)) == MHD_YES)
 		return ends[0];
 	r->in_mhd = false; /* libmicrohttpd has closed its end */
+	request_move(r, NULL);
 	(void)close(ends[0]);
 	return -1;
 }
@@ -214,10 +238,8 @@ on_mhd_connection(void *ctx, struct MHD_Connection *m, void **slot, enum MHD_Con
 			abort();
 		memcpy(&o, i->client_addr, sizeof(o));
 		*slot = o.is.request;
-		o.is.request->mhd = m;
 	} else if (r != NULL) {
 		*slot = NULL;
-		r->mhd = NULL;
 		r->in_mhd = false;
 		request_release(r);
 	}
@@ -234,17 +256,10 @@ collect(struct http_request *r, const char *data, size_t *n)
 	return MHD_NO;
 }
 
-static enum MHD_Result
-wait_for_answer(struct http_request *r)
-{
-	MHD_suspend_connection(r->mhd);
-	TAILQ_REMOVE(&r->server->busy, r, link);
-	r->suspended = true;
-	TAILQ_INSERT_TAIL(&r->server->waiting, r, link);
-	return MHD_YES;
-}
-
-/* libmicrohttpd's access handler: called at the head, for each piece of body, at the end, and after a resume. */
+/*
+ * libmicrohttpd's access handler: called at the head, for each piece of body, at the end.
+ * It is never told an answer: at the end of the body its work is done.
+ */
 static enum MHD_Result
 on_mhd_request(void *ctx, struct MHD_Connection *m, const char *url, const char *method, const char *version,
     const char *data, size_t *n, void **slot)
@@ -252,7 +267,7 @@ on_mhd_request(void *ctx, struct MHD_Connection *m, const char *url, const char 
 	struct http_request *r = request_of(m);
 
 	(void)ctx, (void)url, (void)method, (void)version;
-	if (r == NULL || r->conn == NULL)
+	if (r == NULL || r->conn == NULL || r->state != REQUEST_COMING)
 		return MHD_NO;
 	if (*slot == NULL) {
 		*slot = r;
@@ -260,56 +275,51 @@ on_mhd_request(void *ctx, struct MHD_Connection *m, const char *url, const char 
 	}
 	if (*n != 0)
 		return collect(r, data, n);
-	if (r->state == REQUEST_COMING) {
-		conn_body_end(r->conn);
-		r->state = REQUEST_ASKED;
-		r->server->fn(r->server->ctx, r);
-	}
-	if (r->state == REQUEST_ASKED)
-		return wait_for_answer(r);
-	return r->response != NULL ? MHD_queue_response(m, r->status, r->response) : MHD_NO;
+	conn_body_end(r->conn);
+	hand_over(r);
+	return MHD_NO;
 }
 
 static void
-pump_busy(struct http_server *s)
+decode_all(struct http_server *s)
 {
 	struct http_request *next;
 
-	for (struct http_request *r = TAILQ_FIRST(&s->busy); r != NULL; r = next) {
+	for (struct http_request *r = TAILQ_FIRST(&s->decoding); r != NULL; r = next) {
 		next = TAILQ_NEXT(r, link);
 		if (r->conn != NULL)
-			conn_pump(r->conn);
+			conn_decode(r->conn);
 	}
 }
 
-/* Settle outside of whatever is going on now. */
-static void
-work_later(struct http_server *s)
+/* Let libmicrohttpd and the connections that it decodes for work; false when they had nothing to do. */
+static bool
+decode(struct http_server *s)
 {
-	if (s->due)
-		return;
-	s->due = true;
-	loop_timer_in(s->again, 0);
+	MHD_UNSIGNED_LONG_LONG ms;
+	bool kicked = conn_pool_kicked(s->pool);
+
+	if (!kicked && !s->due)
+		return false;
+	(void)MHD_run(s->mhd);
+	decode_all(s);
+	s->due = MHD_get_timeout(s->mhd, &ms) == MHD_YES && ms == 0;
+	return true;
 }
 
-/* The last thing in every event: let libmicrohttpd and the connections work until both have nothing to do. */
+/* The last thing in every event: send and decode until there is nothing to do. */
 static void
 settle(void *ctx)
 {
 	struct http_server *s = ctx;
-	MHD_UNSIGNED_LONG_LONG ms;
+	bool more = true;
 
-	for (int i = 0; i < NET_TURNS_MAX; i++) {
-		s->due = conn_pool_kicked(s->pool) || s->due;
-		if (!s->due)
-			break;
-		s->due = false;
-		(void)MHD_run(s->mhd);
-		pump_busy(s);
-		s->due = s->due || (MHD_get_timeout(s->mhd, &ms) == MHD_YES && ms == 0);
+	for (int i = 0; i < NET_TURNS_MAX && more; i++) {
+		more = conn_pool_send(s->pool);
+		more = decode(s) || more;
 	}
-	if (s->due)
-		loop_timer_in(s->again, 0);
+	if (more)
+		loop_late_ask(s->later);
 	conn_pool_reap(s->pool);
 	if (s->draining && conn_pool_count(s->pool) == 0)
 		loop_timer_in(s->drain_end, 0);
@@ -326,12 +336,6 @@ on_mhd_ready(void *ctx, int fd, unsigned events)
 }
 
 static void
-on_again(void *ctx)
-{
-	on_mhd_ready(ctx, -1, 0);
-}
-
-static void
 on_refused(void *ctx, const char *address, const char *event, const char *detail, const char *id)
 {
 	struct http_server *s = ctx;
@@ -341,7 +345,8 @@ on_refused(void *ctx, const char *address, const char *event, const char *detail
 }
 
 static const struct conn_hooks hooks = {
-	.open = on_open, .start = on_start, .finished = on_finished, .refused = on_refused, .settle = settle,
+	.open = on_open, .whole = on_whole, .decoder = on_decoder, .finished = on_finished, .refused = on_refused,
+	.settle = settle,
 };
 
 static struct MHD_Daemon *
@@ -355,7 +360,7 @@ start_mhd(struct http_server *s)
 	const int level = 1;
 #endif
 
-	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
 	    on_mhd_request, s, MHD_OPTION_NOTIFY_CONNECTION, on_mhd_connection, s,
 	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)(2 * s->lim.connections + 16),
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_OCTETS(s->lim.head_octets),
@@ -384,12 +389,12 @@ http_server_new(struct loop *l, const struct http_limits *lim, http_handler fn, 
 	struct http_server *s = mem_zalloc(sizeof(*s));
 	const union MHD_DaemonInfo *i;
 
-	(void)signal(SIGPIPE, SIG_IGN); /* OpenSSL and sendfile() write without MSG_NOSIGNAL */
+	(void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
 	*s = (struct http_server){ .loop = l, .lim = *lim, .fn = fn, .refused = refused, .ctx = ctx };
-	TAILQ_INIT(&s->busy);
-	TAILQ_INIT(&s->waiting);
+	TAILQ_INIT(&s->decoding);
+	TAILQ_INIT(&s->asked);
 	s->pool = conn_pool_new(l, lim, &hooks, s);
-	s->again = loop_timer_new(l, on_again, s);
+	s->later = loop_late_new(l, settle, s);
 	s->drain_end = loop_timer_new(l, on_drain_end, s);
 	s->mhd = start_mhd(s);
 	i = s->mhd != NULL ? MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
@@ -452,7 +457,7 @@ http_server_drain(struct http_server *s, unsigned ms, loop_fn done, void *ctx)
 	s->drained_ctx = ctx;
 	loop_timer_in(s->drain_end, ms);
 	conn_pool_drain(s->pool, false);
-	work_later(s);
+	loop_late_ask(s->later);
 }
 
 void
@@ -464,17 +469,15 @@ http_server_free(struct http_server *s)
 		return;
 	stop_listening(s);
 	s->draining = false;
-	s->due = true; /* nothing is left for later */
 	conn_pool_drain(s->pool, true);
-	while ((r = TAILQ_FIRST(&s->waiting)) != NULL)
+	while ((r = TAILQ_FIRST(&s->asked)) != NULL)
 		http_refuse(r, 503, "busy", "the server ends", NULL);
-	(void)MHD_run(s->mhd); /* it may not be stopped while it has suspended connections */
 	loop_io_free(s->mhd_io);
 	MHD_stop_daemon(s->mhd);
-	while ((r = TAILQ_FIRST(&s->busy)) != NULL)
+	while ((r = TAILQ_FIRST(&s->decoding)) != NULL)
 		request_free(r);
 	conn_pool_free(s->pool);
-	loop_timer_free(s->again);
+	loop_late_free(s->later);
 	loop_timer_free(s->drain_end);
 	mem_free(s);
 }
@@ -584,90 +587,79 @@ is_bodiless(unsigned status)
 	return status < 200 || status == 204 || status == 304;
 }
 
-/* The body as libmicrohttpd wants it; NULL when it cannot be had.  *octets of it. */
-static struct MHD_Response *
-make_body(const struct http_answer *a, uint64_t *octets)
+/* The answer's file; false when it cannot be had. */
+static bool
+take_file(struct conn_answer *to, const struct http_answer *a)
 {
-	struct MHD_Response *m;
 	struct stat st;
-	int fd;
 
-	*octets = is_bodiless(a->status) ? 0 : a->body.n;
-	if (a->fd <= 0 || is_bodiless(a->status))
-		return MHD_create_response_from_buffer((size_t)*octets, (void *)(uintptr_t)a->body.p,
-		    MHD_RESPMEM_MUST_COPY);
-	if (fstat(a->fd, &st) != 0 || !S_ISREG(st.st_mode) || (fd = fcntl(a->fd, F_DUPFD_CLOEXEC, 3)) < 0)
-		return NULL;
-	*octets = (uint64_t)st.st_size;
-	m = MHD_create_response_from_fd_at_offset64(*octets, fd, 0);
-	if (m == NULL)
-		(void)close(fd);
-	return m;
+	if (a->fd <= 0)
+		return true;
+	if (fstat(a->fd, &st) != 0 || !S_ISREG(st.st_mode) || (to->file = fcntl(a->fd, F_DUPFD_CLOEXEC, 3)) < 0)
+		return false;
+	to->file_octets = (uint64_t)st.st_size;
+	return true;
 }
 
 static bool
-add(struct MHD_Response *m, const char *name, const char *value)
-{
-	return MHD_add_response_header(m, name, value) == MHD_YES;
-}
-
-static bool
-add_fields(struct MHD_Response *m, const struct http_request *r, const struct http_answer *a)
+put_fields(struct buf *head, const struct http_request *r, const struct http_answer *a, uint64_t octets)
 {
 	bool ok = true, cache = false;
 
 	for (const struct http_header_field *f = a->fields; f != NULL && f->name != NULL; f++) {
-		ok = ok && add(m, f->name, f->value);
+		ok = ok && answer_field(head, f->name, f->value);
 		cache = cache || strcasecmp(f->name, "Cache-Control") == 0;
 	}
-	ok = ok && (cache || add(m, "Cache-Control", "no-store"));
-	ok = ok && (a->type == NULL || add(m, "Content-Type", a->type));
-	ok = ok && (!conn_closing(r->conn) || add(m, "Connection", "close"));
-	return ok && add(m, "X-Request-Id", r->id);
+	ok = ok && (cache || answer_field(head, "Cache-Control", "no-store"));
+	ok = ok && (a->type == NULL || answer_field(head, "Content-Type", a->type));
+	ok = ok && (!(a->close || conn_closing(r->conn)) || answer_field(head, "Connection", "close"));
+	ok = ok && answer_field(head, "X-Request-Id", r->id);
+	if (!is_bodiless(a->status))
+		buf_printf(head, "Content-Length: %llu\r\n", (unsigned long long)octets);
+	buf_put_str(head, "\r\n");
+	return ok;
 }
 
-/* What cannot be built (a field with a line end in it, a file that is gone) becomes a bare 500. */
-static void
-build(struct http_request *r, const struct http_answer *a)
+/* false when it cannot be built: a field with a line end in it, a file that is gone. */
+static bool
+answer_with(struct http_request *r, const struct http_answer *a)
 {
-	static const struct http_answer broken = { .status = 500, .close = true };
-	uint64_t octets = 0;
-	struct MHD_Response *m = make_body(a, &octets);
+	AUTO_BUF head = { 0 };
+	struct conn_answer to = { .file = -1, .close = a->close };
 
-	if (!conn_answer(r->conn, r->guard.method == GUARD_HEAD ? 0 : octets, a->close)) {
-		if (m != NULL)
-			MHD_destroy_response(m);
+	if (!take_file(&to, a))
+		return false;
+	if (a->fd <= 0)
+		to.body = a->body;
+	answer_begin(&head, a->status, r->guard.v10, clock_now());
+	if (!put_fields(&head, r, a, to.body.n + to.file_octets)) {
+		fd_autoclose(&to.file);
+		return false;
+	}
+	if (r->guard.method == GUARD_HEAD || is_bodiless(a->status)) {
+		fd_autoclose(&to.file);
+		to.body.n = to.file_octets = 0;
+	}
+	to.head = bytes_of_buf(&head);
+	if (!conn_answer(r->conn, &to)) {
+		fd_autoclose(&to.file);
 		conn_forget(r->conn);
 		r->conn = NULL;
-		return;
 	}
-	if (m != NULL && r->guard.v10)
-		(void)MHD_set_response_options(m, MHD_RF_HTTP_VERSION_1_0_RESPONSE, MHD_RO_END);
-	if (m != NULL && add_fields(m, r, a)) {
-		r->response = m;
-		r->status = a->status;
-		return;
-	}
-	if (m != NULL)
-		MHD_destroy_response(m);
-	if (a == &broken)
-		abort(); /* memory */
-	build(r, &broken);
+	return true;
 }
 
 void
 http_answer(struct http_request *r, const struct http_answer *a)
 {
+	static const struct http_answer broken = { .status = 500, .close = true };
+
 	assert(r->state == REQUEST_ASKED);
 	r->state = REQUEST_ANSWERED;
-	build(r, a);
-	if (r->suspended) {
-		TAILQ_REMOVE(&r->server->waiting, r, link);
-		r->suspended = false;
-		TAILQ_INSERT_TAIL(&r->server->busy, r, link);
-		MHD_resume_connection(r->mhd);
-		work_later(r->server);
-	}
+	request_move(r, NULL);
+	loop_late_ask(r->server->later);
+	if (!answer_with(r, a) && !answer_with(r, &broken))
+		abort();
 	request_release(r);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net/http.h - the HTTP server: our TLS and guard, libmicrohttpd behind it, answers now or later */
+/* net/http.h - the HTTP server: our TLS and guard, libmicrohttpd for bodies in chunks, answers now or later */
 #ifndef CORE_NET_HTTP_H
 #define CORE_NET_HTTP_H
 

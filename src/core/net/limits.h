@@ -12,6 +12,8 @@
 #define NET_ACCEPT_BURST   64     /* connections taken in one turn of the loop */
 #define NET_ACCEPT_PAUSE   100u   /* ms without accepting once descriptors have run out */
 #define NET_TICK_MS        250u   /* how exact deadlines are */
+#define NET_WARM_MS        1000u  /* for how long an idle connection keeps what it found out about its client */
+#define NET_WARM_MAX       256u   /* idle connections that do */
 #define NET_DRAIN_MS       1000u  /* for a new connection's first request, once draining has begun */
 #define NET_LINGER_MS      2000u  /* for how long a closed connection's last octets are read and dropped */
 #define NET_LINGER_OCTETS  262144u
