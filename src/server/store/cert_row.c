@@ -119,8 +119,9 @@ cert_row_retry(struct db *d, const char *device, const char *label, const uint8_
     const char *authorised_by, int64_t since, struct cert_row *r, struct err *e)
 {
 	struct query q;
-	int rc = query_open(&q, d, e, SELECT("c.der") "WHERE c.spki_sha256 = ? AND c.label = ? AND c.authorised_by = ? "
-	    "AND c.issued_at >= ? AND c.revoked_at IS NULL AND d.name = ? ORDER BY c.id DESC LIMIT 1", "bssis",
+	/* The '+': by the key, of which there are few rows, never by the device and its label. */
+	int rc = query_open(&q, d, e, SELECT("c.der") "WHERE c.spki_sha256 = ? AND +c.label = ? AND c.authorised_by = ? "
+	    "AND c.issued_at >= ? AND c.revoked_at IS NULL AND +d.name = ? ORDER BY c.id DESC LIMIT 1", "bssis",
 	    (struct bytes){ spki_sha256, ROW_HASH_LEN }, label, authorised_by, since, device);
 
 	return rc != 0 ? rc : only_row(&q, r, "of a retry", e);
