@@ -62,6 +62,15 @@ buf_room(struct buf *b, size_t n)
 }
 
 void
+buf_reserve(struct buf *b, size_t n)
+{
+	bool over = b->over;
+
+	if (!buf_room(b, n))
+		b->over = over; /* nothing was written that does not fit */
+}
+
+void
 buf_put(struct buf *b, const void *p, size_t n)
 {
 	if (n == 0 || !buf_room(b, n))

@@ -38,6 +38,7 @@ bool bytes_equal(struct bytes a, struct bytes b);         /* not for secrets: se
 bool bytes_equal_str(struct bytes a, const char *s);
 struct bytes bytes_slice(struct bytes b, size_t off, size_t n); /* clamped to b */
 
+void buf_reserve(struct buf *b, size_t n);  /* memory for n more octets, at once instead of by and by */
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_put_bytes(struct buf *b, struct bytes s);
 void buf_put_str(struct buf *b, const char *s);

@@ -16,6 +16,15 @@ text_hex(char *out, struct bytes b)
 	*out = 0;
 }
 
+void
+text_copy(char *out, size_t size, const char *s)
+{
+	size_t n = strnlen(s, size - 1);
+
+	memcpy(out, s, n);
+	out[n] = 0;
+}
+
 static int
 hex_value(char c)
 {
@@ -79,14 +88,25 @@ harmful(uint32_t cp)
 	    (cp & 0xfffe) == 0xfffe;
 }
 
+/* How many octets at the start of b are printable ASCII without a backslash: nearly all, nearly always. */
+static size_t
+plain_run(struct bytes b)
+{
+	size_t n = 0;
+
+	while (n < b.n && b.p[n] >= ' ' && b.p[n] < 0x7f && b.p[n] != '\\')
+		n++;
+	return n;
+}
+
 bool
 text_valid_utf8(struct bytes b)
 {
 	while (b.n != 0) {
 		uint32_t cp = 0;
-		size_t n = utf8_one(&cp, b);
+		size_t n = plain_run(b);
 
-		if (n == 0 || harmful(cp))
+		if (n == 0 && ((n = utf8_one(&cp, b)) == 0 || harmful(cp)))
 			return false;
 		b = bytes_slice(b, n, b.n);
 	}
@@ -132,9 +152,9 @@ text_escape(struct buf *out, struct bytes b)
 {
 	while (b.n != 0) {
 		uint32_t cp = 0;
-		size_t n = utf8_one(&cp, b);
+		size_t n = plain_run(b);
 
-		if (n == 0 || harmful(cp) || cp == '\\') {
+		if (n == 0 && ((n = utf8_one(&cp, b)) == 0 || harmful(cp) || cp == '\\')) {
 			buf_printf(out, "\\x%02x", b.p[0]);
 			n = 1;
 		} else {

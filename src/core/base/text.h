@@ -15,6 +15,8 @@ bool text_valid_utf8(struct bytes b);
 bool text_valid_name(const char *s, size_t max);
 /* Shell-like pattern with * and ? only, over the whole of s, case-sensitive; at most |pattern| * |s| steps. */
 bool text_match(const char *pattern, const char *s);
+/* s into out[size], always ended; cut off where it does not fit. */
+void text_copy(char *out, size_t size, const char *s);
 /* Append b with every octet that could harm a log line or a terminal as \xNN. */
 void text_escape(struct buf *out, struct bytes b);
 /* Decimal without sign or blanks, at most max; false otherwise. */

@@ -112,26 +112,37 @@ put_wrapped(struct buf *out, const char *p, size_t n, size_t wrap, size_t *colum
 	}
 }
 
+/* One to three octets as four characters. */
+static void
+put_group(char out[4], struct bytes in)
+{
+	uint32_t bits = (uint32_t)in.p[0] << 16;
+
+	if (in.n > 1)
+		bits |= (uint32_t)in.p[1] << 8;
+	if (in.n > 2)
+		bits |= in.p[2];
+	for (unsigned j = 0; j < 4; j++)
+		out[j] = j > in.n ? '=' : alphabet[bits >> (18 - 6 * j) & 63];
+}
+
 void
 base64_encode(struct buf *out, struct bytes b, size_t wrap)
 {
-	size_t column = 0;
+	size_t column = 0, n = 0;
+	char piece[256];
 
+	buf_reserve(out, (b.n + 2) / 3 * 4 + (wrap != 0 ? 2 * (b.n * 4 / 3 / wrap + 2) : 0));
 	for (size_t i = 0; i < b.n; i += 3) {
-		struct bytes in = bytes_slice(b, i, 3);
-		uint32_t bits = (uint32_t)in.p[0] << 16;
-		char group[4];
-
-		if (in.n > 1)
-			bits |= (uint32_t)in.p[1] << 8;
-		if (in.n > 2)
-			bits |= in.p[2];
-		for (unsigned j = 0; j < sizeof(group); j++)
-			group[j] = j > in.n ? '=' : alphabet[bits >> (18 - 6 * j) & 63];
+		put_group(piece + n, bytes_slice(b, i, 3));
+		n += 4;
+		if (n < sizeof(piece) && i + 3 < b.n)
+			continue;
 		if (wrap == 0)
-			buf_put(out, group, sizeof(group));
+			buf_put(out, piece, n);
 		else
-			put_wrapped(out, group, sizeof(group), wrap, &column);
+			put_wrapped(out, piece, n, wrap, &column);
+		n = 0;
 	}
 	if (column != 0)
 		buf_put_str(out, "\r\n");

@@ -19,6 +19,7 @@
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "core/base/text.h"
 #include "core/net/answer.h"
 #include "core/net/canned.h"
 #include "core/net/conn.h"
@@ -151,7 +152,7 @@ on_open(void *ctx, struct conn *c, struct bytes head, const struct guard **g, st
 	r->server = s;
 	r->head = mem_dup(head.p, head.n);
 	r->body = BUF_MAX(s->lim.body_octets);
-	(void)snprintf(r->id, sizeof(r->id), "%s", conn_id(c));
+	text_copy(r->id, sizeof(r->id), conn_id(c));
 	if (!guard_check(&r->guard, (struct bytes){ (uint8_t *)r->head, head.n }, no)) {
 		request_free(r);
 		return NULL;

@@ -108,7 +108,7 @@ enum oid
 oid_find(struct bytes contents)
 {
 	for (int o = OID_UNKNOWN + 1; o < OID_COUNT; o++)
-		if (bytes_equal(contents, oid_contents((enum oid)o)))
+		if (oids[o].n == contents.n && memcmp(oids[o].contents, contents.p, contents.n) == 0)
 			return (enum oid)o;
 	return OID_UNKNOWN;
 }

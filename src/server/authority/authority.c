@@ -21,7 +21,9 @@ work_free(struct work *w)
 	json_decref(w->args);
 	json_decref(w->result);
 	mem_free(w->plan);
-	mem_free_wiped(w, sizeof(*w)); /* it held a password */
+	mem_wipe(w->q.password, sizeof(w->q.password));
+	mem_wipe(w->q.secret, sizeof(w->q.secret));
+	mem_free(w);
 }
 
 bool

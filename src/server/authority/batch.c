@@ -5,6 +5,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/base/text.h"
 #include "core/sys/log.h"
 #include "server/authority/authority.h"
 
@@ -30,8 +31,8 @@ answer_one(struct work *w)
 
 	if (w->is_op)
 		return; /* op_cert_requested() answers */
-	(void)snprintf(r.reason, sizeof(r.reason), "%s", w->x.reason);
-	(void)snprintf(r.text, sizeof(r.text), "%s", w->x.text);
+	text_copy(r.reason, sizeof(r.reason), w->x.reason);
+	text_copy(r.text, sizeof(r.text), w->x.text);
 	if (w->x.status == 200) {
 		r.cert[r.n_certs++] = bytes_of_buf(&w->x.cert.der);
 		if (w->x.append_chain)

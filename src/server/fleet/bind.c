@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/base/text.h"
 #include "server/fleet/trace.h"
 #include "server/store/device_row.h"
 
@@ -210,7 +211,7 @@ free_name(struct binding *b, struct err *e)
 
 	if (b->asked[0] == 0)
 		return no_name(b, e);
-	(void)snprintf(b->out->device, sizeof(b->out->device), "%s", b->asked);
+	text_copy(b->out->device, sizeof(b->out->device), b->asked);
 	rc = device_row_find(b->fleet->db, b->asked, &id, state, e);
 	if (rc != 0 && rc != E_NOTFOUND)
 		return rc;
@@ -234,7 +235,7 @@ with_own(struct binding *b, struct err *e)
 	bool same_profile = strcmp(b->own->row.profile, b->profile->name) == 0;
 	bool reenrol = b->q->op == EST_SIMPLEREENROLL;
 
-	(void)snprintf(b->out->device, sizeof(b->out->device), "%s", b->own->row.device_name);
+	text_copy(b->out->device, sizeof(b->out->device), b->own->row.device_name);
 	if (reenrol && !same_profile) {
 		*b->reason = "reenrol.other-profile";
 		return err_set(e, E_POLICY, "certificate presented is of profile '%s', this label issues '%s'",
@@ -259,6 +260,6 @@ bind_names(struct bound *out, struct fleet *f, const struct label *l, const stru
 		return with_own(&b, e);
 	if (b.asked[0] == 0)
 		return no_name(&b, e);
-	(void)snprintf(out->device, sizeof(out->device), "%s", b.asked);
+	text_copy(out->device, sizeof(out->device), b.asked);
 	return from_request(&b, e);
 }

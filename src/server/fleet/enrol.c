@@ -8,6 +8,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/base/text.h"
 #include "server/fleet/bind.h"
 #include "server/fleet/trace.h"
 
@@ -61,7 +62,7 @@ enrol_refuse(struct enrol *x, unsigned status, const char *reason, const char *f
 	x->status = status;
 	x->challenge = false;
 	x->retry_after_s = status == 503 ? 2 : status == 429 ? 30 : 0;
-	(void)snprintf(x->reason, sizeof(x->reason), "%s", reason);
+	text_copy(x->reason, sizeof(x->reason), reason);
 	trace_add(&x->trace, TRACE_NO, reason, "%s", x->text);
 }
 
@@ -87,7 +88,7 @@ step_label(struct deciding *s, struct err *e)
 	s->label = fleet_label(s->fleet, s->q->label);
 	if (s->label == NULL || !s->label->enabled)
 		return refuse(s, 404, "label.unknown", "there is no such label here");
-	(void)snprintf(s->x->label, sizeof(s->x->label), "%s", s->label->name);
+	text_copy(s->x->label, sizeof(s->x->label), s->label->name);
 	s->profile = fleet_profile(s->fleet, s->label->profile);
 	s->x->ca = fleet_ca(s->fleet, s->label->ca);
 	s->x->append_chain = s->label->chain;
@@ -301,7 +302,7 @@ step_fork(struct deciding *s, struct err *e)
 		s->cert = CERT_OWN;
 		return 0;
 	}
-	(void)snprintf(s->x->device, sizeof(s->x->device), "%s", s->own.row.device_name);
+	text_copy(s->x->device, sizeof(s->x->device), s->own.row.device_name);
 	/* Once: its holder must not be able to fill the store with events. */
 	s->x->fork = strcmp(s->own.row.device_state, "forked") != 0 && strcmp(s->own.row.device_state, "retired") != 0;
 	return refuse(s, 403, "device.forked", "the certificate presented was renewed already, and by another key: two hold this identity");
@@ -314,7 +315,7 @@ step_decide(struct deciding *s, struct err *e)
 
 	(void)e;
 	if (s->operator != NULL) {
-		(void)snprintf(s->x->actor, sizeof(s->x->actor), "%s", s->operator->actor);
+		text_copy(s->x->actor, sizeof(s->x->actor), s->operator->actor);
 		return 0;
 	}
 	/* Past this step a certificate beyond its grace is none, also beside a credential that is right. */
@@ -376,7 +377,7 @@ step_names(struct deciding *s, struct err *e)
 		rc = bind_names(&s->bound, s->fleet, s->label, s->profile, s->q, own, s->now, &s->x->trace, &reason, e);
 	}
 	if (s->bound.device[0] != 0)
-		(void)snprintf(s->x->device, sizeof(s->x->device), "%s", s->bound.device);
+		text_copy(s->x->device, sizeof(s->x->device), s->bound.device);
 	if (rc == E_POLICY || rc == E_FORMAT)
 		return refuse(s, 403, reason, e->msg);
 	return rc;
@@ -503,15 +504,15 @@ fill_row(struct deciding *s, const struct issue_out *out)
 
 	memcpy(r->spki_sha256, s->q->csr.spki_sha256, SHA256_LEN);
 	r->ca = s->x->ca->row.id;
-	(void)snprintf(r->profile, sizeof(r->profile), "%s", s->profile->name);
-	(void)snprintf(r->label, sizeof(r->label), "%s", s->x->label);
-	(void)snprintf(r->subject, sizeof(r->subject), "%s", name_text(&s->bound.subject, text));
-	(void)snprintf(r->sans, sizeof(r->sans), "%s", sans_text(&s->bound.sans, text));
+	text_copy(r->profile, sizeof(r->profile), s->profile->name);
+	text_copy(r->label, sizeof(r->label), s->x->label);
+	text_copy(r->subject, sizeof(r->subject), name_text(&s->bound.subject, text));
+	text_copy(r->sans, sizeof(r->sans), sans_text(&s->bound.sans, text));
 	r->not_before = out->not_before;
 	r->not_after = out->not_after;
 	r->parent = s->has_own ? s->own.row.id : 0;
-	(void)snprintf(r->authorised_by, sizeof(r->authorised_by), "%s", s->x->actor);
-	(void)snprintf(r->request_id, sizeof(r->request_id), "%s", s->q->id);
+	text_copy(r->authorised_by, sizeof(r->authorised_by), s->x->actor);
+	text_copy(r->request_id, sizeof(r->request_id), s->q->id);
 	r->issued_at = s->now;
 }
 
@@ -549,7 +550,7 @@ step_issue(struct deciding *s, struct err *e)
 	fill_row(s, &out);
 	issue_out_free(&out);
 	(void)cert_serial_text((struct bytes){ want.serial, sizeof(want.serial) }, s->x->cert.serial);
-	(void)snprintf(s->x->key_id, sizeof(s->x->key_id), "%s", s->x->ca->row.key_id);
+	text_copy(s->x->key_id, sizeof(s->x->key_id), s->x->ca->row.key_id);
 	s->x->sig_alg = key_sig_alg(s->x->ca->cert.key_type);
 	s->x->kind = ENROL_ISSUE;
 	s->x->status = 200;
@@ -563,10 +564,10 @@ static void
 begin(struct enrol *x, const struct proto_enrol *q)
 {
 	*x = (struct enrol){ .trace = BUF_MAX(AUDIT_TRACE_MAX) };
-	(void)snprintf(x->id, sizeof(x->id), "%s", q->id);
-	(void)snprintf(x->op, sizeof(x->op), "%s", q->op == EST_SIMPLEREENROLL ? "reenrol" : "enrol");
-	(void)snprintf(x->label, sizeof(x->label), "%s", q->label);
-	(void)snprintf(x->address, sizeof(x->address), "%s", q->address);
+	text_copy(x->id, sizeof(x->id), q->id);
+	text_copy(x->op, sizeof(x->op), q->op == EST_SIMPLEREENROLL ? "reenrol" : "enrol");
+	text_copy(x->label, sizeof(x->label), q->label);
+	text_copy(x->address, sizeof(x->address), q->address);
 	trace_add(&x->trace, TRACE_NOTE, "connection", "%s from %s%s%s", q->tls[0] != 0 ? q->tls : "local", q->address,
 	    q->notes[0] != 0 ? "; " : "", q->notes);
 }

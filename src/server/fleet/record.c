@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/text.h"
 #include "server/fleet/enrol.h"
 #include "server/fleet/trace.h"
 
@@ -43,18 +44,18 @@ record_audit(struct enrol *x, struct fleet *f, int64_t now, struct err *e)
 {
 	struct audit_row a = { .time = now, .trace = buf_str(&x->trace), .has_cert = x->kind != ENROL_REFUSED };
 
-	(void)snprintf(a.kind, sizeof(a.kind), "%s", x->op);
-	(void)snprintf(a.outcome, sizeof(a.outcome), "%s", x->kind == ENROL_REFUSED ? x->status >= 500 ? "failed" : "refused" : "ok");
-	(void)snprintf(a.reason, sizeof(a.reason), "%s", x->reason);
-	(void)snprintf(a.actor, sizeof(a.actor), "%s", x->actor);
-	(void)snprintf(a.device, sizeof(a.device), "%s", x->device);
-	(void)snprintf(a.label, sizeof(a.label), "%s", x->label);
-	(void)snprintf(a.request_id, sizeof(a.request_id), "%s", x->id);
-	(void)snprintf(a.serial, sizeof(a.serial), "%s", x->cert.serial);
+	text_copy(a.kind, sizeof(a.kind), x->op);
+	text_copy(a.outcome, sizeof(a.outcome), x->kind == ENROL_REFUSED ? x->status >= 500 ? "failed" : "refused" : "ok");
+	text_copy(a.reason, sizeof(a.reason), x->reason);
+	text_copy(a.actor, sizeof(a.actor), x->actor);
+	text_copy(a.device, sizeof(a.device), x->device);
+	text_copy(a.label, sizeof(a.label), x->label);
+	text_copy(a.request_id, sizeof(a.request_id), x->id);
+	text_copy(a.serial, sizeof(a.serial), x->cert.serial);
 	if (x->kind == ENROL_ISSUE)
 		(void)snprintf(a.text, sizeof(a.text), "issued %.900s", x->cert.subject);
 	else
-		(void)snprintf(a.text, sizeof(a.text), "%s", x->text);
+		text_copy(a.text, sizeof(a.text), x->text);
 	if (a.has_cert)
 		memcpy(a.cert_sha256, x->cert.sha256, ROW_HASH_LEN);
 	return audit_append(&f->audit, f->db, &a, e);

@@ -2,9 +2,12 @@
 /* fleet/trace.c - the rules that a decision went through */
 #include "server/fleet/trace.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/text.h"
+
+#define TEXT_MAX 2048
 
 static const char *const marks[] = { [TRACE_OK] = "ok", [TRACE_NO] = "no", [TRACE_NOTE] = "note" };
 
@@ -48,14 +51,17 @@ static const struct { const char *reason, *hint; } hints[] = {
 void
 trace_add(struct buf *t, enum trace_mark mark, const char *rule, const char *fmt, ...)
 {
-	AUTO_BUF text = BUF_MAX(2048);
+	char text[TEXT_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);
-	buf_vprintf(&text, fmt, ap);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	buf_printf(t, "%s\t%s\t", rule, marks[mark]);
-	text_escape(t, bytes_of_buf(&text));
+	buf_put_str(t, rule);
+	buf_put_u8(t, '\t');
+	buf_put_str(t, marks[mark]);
+	buf_put_u8(t, '\t');
+	text_escape(t, bytes_of(text));
 	buf_put_u8(t, '\n');
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/base/text.h"
 #include "core/sys/log.h"
 #include "server/front/front.h"
 
@@ -81,7 +82,7 @@ fill_peer(struct proto_enrol *q, const struct tls_peer *p)
 	(void)snprintf(q->tls, sizeof(q->tls), "%s %s%s", p->version, p->cipher, p->ems ? "" : " without extended master secret");
 	q->cert_state = p->state;
 	q->has_cert = p->has_cert;
-	(void)snprintf(q->cert_detail, sizeof(q->cert_detail), "%s", p->detail);
+	text_copy(q->cert_detail, sizeof(q->cert_detail), p->detail);
 	if (!p->cert_parsed) {
 		if (p->has_cert)
 			q->cert_state = TRUST_MALFORMED; /* what we cannot read we do not believe */
@@ -116,15 +117,15 @@ fill_secret(struct proto_enrol *q, const struct front_label *l, const struct htt
 		q->secret_state = PROTO_SECRET_PRESENT;
 	/* What is too long stays empty, which no secret is. */
 	if (q->secret_state == PROTO_SECRET_PRESENT && strlen(value) < sizeof(q->secret))
-		(void)snprintf(q->secret, sizeof(q->secret), "%s", value);
+		text_copy(q->secret, sizeof(q->secret), value);
 }
 
 static void
 bad_request(struct proto_enrol *q, unsigned status, const char *reason, const char *text)
 {
 	q->csr_status = status;
-	(void)snprintf(q->csr_reason, sizeof(q->csr_reason), "%s", reason);
-	(void)snprintf(q->csr_text, sizeof(q->csr_text), "%s", text);
+	text_copy(q->csr_reason, sizeof(q->csr_reason), reason);
+	text_copy(q->csr_text, sizeof(q->csr_text), text);
 }
 
 /* RFC 7030 3.5: if the client sent the channel binding, the server MUST verify it. */
@@ -208,9 +209,9 @@ serve_enrol(struct front *f, struct http_request *r, enum est_op op, const struc
 		return;
 	}
 	mem_wipe(&q, sizeof(q));
-	(void)snprintf(q.id, sizeof(q.id), "%s", http_id(r));
-	(void)snprintf(q.label, sizeof(q.label), "%s", label);
-	(void)snprintf(q.address, sizeof(q.address), "%s", http_address(r));
+	text_copy(q.id, sizeof(q.id), http_id(r));
+	text_copy(q.label, sizeof(q.label), label);
+	text_copy(q.address, sizeof(q.address), http_address(r));
 	q.op = op;
 	fill_peer(&q, http_tls(r));
 	q.auth = est_auth_parse(http_header(r, "Authorization"), http_header_count(r, "Authorization"), q.user, q.password);
@@ -262,7 +263,7 @@ est_serve(struct front *f, struct http_request *r)
 		return;
 	}
 	if (strcmp(http_method(r), row->method) != 0 && !(strcmp(row->method, "GET") == 0 && strcmp(http_method(r), "HEAD") == 0)) {
-		(void)snprintf(allow, sizeof(allow), "%s", strcmp(row->method, "GET") == 0 ? "GET, HEAD" : row->method);
+		text_copy(allow, sizeof(allow), strcmp(row->method, "GET") == 0 ? "GET, HEAD" : row->method);
 		http_refuse(r, 405, "method", "this operation takes another method",
 		    (const struct http_header_field[]){ { "Allow", allow }, { NULL, NULL } });
 		return;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "core/base/mem.h"
+#include "core/base/text.h"
 #include "server/store/schema.h"
 
 #define DB_STATEMENTS 96 /* distinct statement texts in this room */
@@ -140,7 +141,7 @@ query_str(struct query *q, int column, char *out, size_t size)
 {
 	const char *s = (const char *)sqlite3_column_text(q->st, column);
 
-	(void)snprintf(out, size, "%s", s != NULL ? s : "");
+	text_copy(out, size, s != NULL ? s : "");
 }
 
 int64_t

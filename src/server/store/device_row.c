@@ -61,17 +61,18 @@ device_row_find(struct db *d, const char *name, int64_t *id, char state[16], str
 int
 device_row_touch(struct db *d, const char *name, int64_t now, int64_t *id, struct err *e)
 {
-	struct query q;
-	int rc = query_open(&q, d, e, "INSERT INTO device(name, state, created_at, last_contact) VALUES(?1, 'active', ?2, ?2) "
-	    "ON CONFLICT(name) DO UPDATE SET last_contact = ?2, "
-	    "state = CASE state WHEN 'expected' THEN 'active' ELSE state END RETURNING id", "si", name, now);
+	char state[16];
+	int rc = device_row_find(d, name, id, state, e);
 
-	if (rc != 0)
+	if (rc == 0)
+		return db_run(d, e, "UPDATE device SET last_contact = ?2, state = CASE state WHEN 'expected' THEN 'active' ELSE state END "
+		    "WHERE id = ?1 AND (last_contact <> ?2 OR state = 'expected')", "ii", *id, now);
+	if (rc != E_NOTFOUND)
 		return rc;
-	if ((rc = query_next(&q, e)) > 0)
-		*id = query_i64(&q, 0);
-	query_close(&q);
-	return rc < 0 ? rc : 0;
+	rc = db_run(d, e, "INSERT INTO device(name, state, created_at, last_contact) VALUES(?1, 'active', ?2, ?2)", "si", name, now);
+	if (rc == 0)
+		*id = db_last_id(d);
+	return rc;
 }
 
 int
