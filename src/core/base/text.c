@@ -19,10 +19,8 @@ text_hex(char *out, struct bytes b)
 void
 text_copy(char *out, size_t size, const char *s)
 {
-	size_t n = strnlen(s, size - 1);
-
-	memcpy(out, s, n);
-	out[n] = 0;
+	if (memccpy(out, s, 0, size) == NULL)
+		out[size - 1] = 0;
 }
 
 static int
