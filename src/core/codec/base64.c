@@ -15,15 +15,12 @@ is_blank(uint8_t c)
 static int
 value_of(uint8_t c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '+')
-		return 62;
-	return c == '/' ? 63 : -1;
+	static int8_t values[256]; /* one more than the value; 0: none */
+
+	if (values['A'] == 0)
+		for (int8_t i = 0; i < 64; i++)
+			values[(uint8_t)alphabet[i]] = (int8_t)(i + 1);
+	return values[c] - 1;
 }
 
 /* What has been read of the last group: its sextets, and how many characters of each kind. */
@@ -82,6 +79,7 @@ base64_decode(struct buf *out, struct bytes text, struct err *e)
 	size_t start = out->n;
 	int r = 0;
 
+	buf_reserve(out, text.n / 4 * 3 + 3);
 	for (size_t i = 0; r == 0 && !out->over && i < text.n; i++)
 		if (!is_blank(text.p[i]))
 			r = take(out, &g, text.p[i], i, e);

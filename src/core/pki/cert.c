@@ -82,7 +82,6 @@ parse_spki(struct cert *c, struct der *tbs, struct err *e)
 	default:
 		return E_FORMAT;
 	}
-	sha256(c->spki_sha256, c->spki);
 	return 0;
 }
 
@@ -291,7 +290,7 @@ parse_frame(struct cert *c, struct bytes *alg, struct err *e)
 }
 
 int
-cert_parse(struct cert *out, struct bytes der, struct err *e)
+cert_read(struct cert *out, struct bytes der, struct err *e)
 {
 	struct cert c = { .der = der, .pathlen = -1 };
 	struct bytes outer_alg, inner_alg = { 0 };
@@ -310,8 +309,19 @@ cert_parse(struct cert *out, struct bytes der, struct err *e)
 	/* RFC 5280 4.1.1.2: the two MUST be the same. */
 	if (!bytes_equal(outer_alg, inner_alg))
 		return err_set(e, E_FORMAT, "certificate: two signature algorithms");
-	sha256(c.sha256, der);
 	*out = c;
+	return 0;
+}
+
+int
+cert_parse(struct cert *out, struct bytes der, struct err *e)
+{
+	int rc = cert_read(out, der, e);
+
+	if (rc != 0)
+		return rc;
+	sha256(out->sha256, der);
+	sha256(out->spki_sha256, out->spki);
 	return 0;
 }
 

@@ -54,6 +54,8 @@ struct cert {
 
 /* Parse one DER certificate, nothing after it.  Names that name_parse() refuses leave subject_known false; the rest must be right.  E_FORMAT, E_TOOBIG. */
 int cert_parse(struct cert *out, struct bytes der, struct err *e) MUST_CHECK;
+/* The same without the two digests, which stay zero. */
+int cert_read(struct cert *out, struct bytes der, struct err *e) MUST_CHECK;
 bool cert_has_eku(const struct cert *c, enum oid eku);
 /* Why this certificate does not identify a TLS client, in words; NULL: it does.  Stricter than OpenSSL: no CA, digitalSignature. */
 const char *cert_unfit_as_client(const struct cert *c);

@@ -156,7 +156,7 @@ lint(struct bytes tbs, const struct cert_want *cw, const struct issue_want *w, s
 	struct cert c;
 
 	cert_assemble(&whole, tbs, cw->sig_alg, cert_bytes(no_signature, sizeof(no_signature)));
-	if (cert_parse(&c, bytes_of_buf(&whole), e) != 0)
+	if (cert_read(&c, bytes_of_buf(&whole), e) != 0)
 		return err_prefix(e, E_FORMAT, "own certificate");
 	const struct { bool broken; const char *what; } rules[] = {
 		{ c.ca != p->ca || c.pathlen != cw->pathlen, "basicConstraints" },

@@ -35,6 +35,7 @@ struct deciding {
 	unsigned ways;                     /* that authorise this request */
 	struct bound bound;
 	int64_t device_id;                 /* 0: not known yet */
+	bool fresh_key;                    /* no certificate has the request's key */
 	bool stop;                         /* the outcome is settled: no further step */
 };
 
@@ -155,7 +156,7 @@ find_own(struct deciding *s, struct err *e)
 		s->cert = CERT_EXPIRED;
 		return 0;
 	}
-	if ((rc = cert_parse(&s->own.cert, bytes_of_buf(&row->der), e)) != 0)
+	if ((rc = cert_read(&s->own.cert, bytes_of_buf(&row->der), e)) != 0)
 		return rc;
 	s->has_own = true;
 	s->cert = row->superseded_by != 0 && s->label != NULL && row->superseded_at + s->label->grace_s <= s->now ?
@@ -403,12 +404,15 @@ step_device(struct deciding *s, struct err *e)
 static int
 step_retry(struct deciding *s, struct err *e)
 {
-	bool found;
+	bool found = false, known;
 	int rc;
 
 	if (s->operator != NULL)
 		return 0;
-	if ((rc = find_retry(s, s->bound.device, s->x->actor, &found, e)) != 0)
+	if ((rc = cert_row_key_known(s->fleet->db, s->q->csr.spki_sha256, &known, e)) != 0)
+		return rc;
+	s->fresh_key = !known;
+	if (known && (rc = find_retry(s, s->bound.device, s->x->actor, &found, e)) != 0)
 		return rc;
 	if (found) {
 		s->x->kind = ENROL_REPLAYED;
@@ -480,12 +484,12 @@ step_scope(struct deciding *s, struct err *e)
 static int
 step_key(struct deciding *s, struct err *e)
 {
-	char owner[257];
+	char owner[257] = "";
 	int rc;
 
 	if (fleet_key_is_ours(s->fleet, s->q->csr.spki_sha256))
 		return refuse(s, 403, "key.ours", "the request's key is the key of a CA of ours");
-	if ((rc = cert_row_key_owner(s->fleet->db, s->q->csr.spki_sha256, s->bound.device, owner, sizeof(owner), e)) != 0)
+	if (!s->fresh_key && (rc = cert_row_key_owner(s->fleet->db, s->q->csr.spki_sha256, s->bound.device, owner, sizeof(owner), e)) != 0)
 		return rc;
 	if (owner[0] != 0) {
 		enrol_refuse(s->x, 403, "key.other-device", "device '%s' holds a certificate for this key already", owner);
@@ -552,6 +556,7 @@ step_issue(struct deciding *s, struct err *e)
 	(void)cert_serial_text((struct bytes){ want.serial, sizeof(want.serial) }, s->x->cert.serial);
 	text_copy(s->x->key_id, sizeof(s->x->key_id), s->x->ca->row.key_id);
 	s->x->sig_alg = key_sig_alg(s->x->ca->cert.key_type);
+	s->x->device_id = s->device_id;
 	s->x->kind = ENROL_ISSUE;
 	s->x->status = 200;
 	(void)snprintf(s->x->reason, sizeof(s->x->reason), "ok");

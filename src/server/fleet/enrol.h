@@ -27,6 +27,7 @@ struct enrol {
 	/* for the record */
 	char id[32], op[16], label[PROTO_NAME_MAX], address[PEER_TEXT_MAX];
 	char actor[160], device[DEVICE_NAME_MAX];
+	int64_t device_id;             /* 0: not known yet */
 	struct buf trace;
 	bool fork;                     /* mark the device forked and raise an event */
 	int64_t credential[2];         /* to be used up: of the header and of the secret header; 0: none */

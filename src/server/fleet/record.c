@@ -14,7 +14,8 @@ record_cert(struct enrol *x, struct fleet *f, struct bytes signature, int64_t no
 	struct cert_row *r = &x->cert;
 	int rc;
 
-	buf_reset(&r->der); /* of a try that was rolled back */
+	buf_reset(&r->der); /* of a try that was rolled back, with its device */
+	r->device = x->device_id;
 	cert_assemble(&r->der, bytes_of_buf(&x->tbs), x->sig_alg, signature);
 	sha256(r->sha256, bytes_of_buf(&r->der));
 	if ((rc = device_row_touch(f->db, x->device, now, &r->device, e)) != 0 ||

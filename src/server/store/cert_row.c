@@ -156,6 +156,16 @@ any_row(struct query *q, bool *yes, struct err *e)
 }
 
 int
+cert_row_key_known(struct db *d, const uint8_t spki_sha256[ROW_HASH_LEN], bool *known, struct err *e)
+{
+	struct query q;
+	int rc = query_open(&q, d, e, "SELECT 1 FROM cert WHERE spki_sha256 = ? LIMIT 1", "b",
+	    (struct bytes){ spki_sha256, ROW_HASH_LEN });
+
+	return rc != 0 ? rc : any_row(&q, known, e);
+}
+
+int
 cert_row_live(struct db *d, int64_t device, const char *label, int64_t now, bool *live, struct err *e)
 {
 	struct query q;

@@ -62,7 +62,7 @@ int
 device_row_touch(struct db *d, const char *name, int64_t now, int64_t *id, struct err *e)
 {
 	char state[16];
-	int rc = device_row_find(d, name, id, state, e);
+	int rc = *id != 0 ? 0 : device_row_find(d, name, id, state, e);
 
 	if (rc == 0)
 		return db_run(d, e, "UPDATE device SET last_contact = ?2, state = CASE state WHEN 'expected' THEN 'active' ELSE state END "

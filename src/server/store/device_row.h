@@ -18,7 +18,7 @@ struct device_row {
 int device_row_by_name(struct db *d, const char *name, struct device_row *r, struct err *e) MUST_CHECK; /* E_NOTFOUND */
 /* id and state alone; E_NOTFOUND. */
 int device_row_find(struct db *d, const char *name, int64_t *id, char state[16], struct err *e) MUST_CHECK;
-/* The device's id, made "active" when there is none; last contact is now. */
+/* Last contact of the device is now; *id is what device_row_find() said, or 0: then it is made, "active", when there is none. */
 int device_row_touch(struct db *d, const char *name, int64_t now, int64_t *id, struct err *e) MUST_CHECK;
 int device_row_set_state(struct db *d, const char *name, const char *state, struct err *e) MUST_CHECK; /* E_NOTFOUND */
 int device_row_list(struct db *d, const char *state, const char *q, int64_t after, int64_t limit,

@@ -55,7 +55,7 @@ close_db(void **state)
 static inline int64_t
 add_device(const char *name)
 {
-	int64_t id;
+	int64_t id = 0;
 
 	assert_int_equal(device_row_touch(db, name, NOW, &id, NULL), 0);
 	return id;

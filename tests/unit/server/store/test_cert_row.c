@@ -161,6 +161,7 @@ a_key_belongs_to_the_device_that_had_it_first(void **state)
 {
 	uint8_t key[ROW_HASH_LEN];
 	char owner[257];
+	bool known;
 
 	(void)state;
 	(void)add_cert(add_device("pump"), 1);
@@ -169,6 +170,11 @@ a_key_belongs_to_the_device_that_had_it_first(void **state)
 	assert_string_equal(owner, "pump");
 	assert_int_equal(cert_row_key_owner(db, key, "PUMP", owner, sizeof(owner), NULL), 0);
 	assert_string_equal(owner, "");
+	assert_int_equal(cert_row_key_known(db, key, &known, NULL), 0);
+	assert_true(known);
+	memset(key, 2, sizeof(key));
+	assert_int_equal(cert_row_key_known(db, key, &known, NULL), 0);
+	assert_false(known);
 }
 
 static void
