@@ -49,7 +49,10 @@ struct conn {
 	unsigned watched;
 	struct census_entry *census;
 	struct tls_peer *peer;  /* made when asked for, kept until the request is over */
+	struct http_local local;
 	uid_t uid;
+	pid_t pid;
+	bool busy;              /* one too many of its uid: to be told so, and nothing else */
 	int tag;
 	bool finished_out;      /* transport_finish() was called */
 	/* the request under way */

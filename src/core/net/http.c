@@ -62,6 +62,7 @@ struct listening {
 	struct listening *next;
 	struct listener *listener;
 	struct tls_server *tls;
+	struct http_local local; /* all 0 but for http_server_listen_unix() */
 	int tag;
 };
 
@@ -139,19 +140,25 @@ on_open(void *ctx, struct conn *c, struct bytes head, const struct guard **g, st
 {
 	struct http_server *s = ctx;
 	struct http_request *r = mem_zalloc(sizeof(*r));
+	const struct http_local *local = conn_local(c);
+	unsigned lax = (local->no_host_ok ? GUARD_NO_HOST : 0) | (local->raw_paths ? GUARD_RAW_NUL : 0);
 
 	r->server = s;
 	r->head = mem_dup(head.p, head.n);
 	r->body = BUF_MAX(s->lim.body_octets);
 	(void)snprintf(r->id, sizeof(r->id), "%s", conn_id(c));
-	if (!guard_check(&r->guard, (struct bytes){ (uint8_t *)r->head, head.n }, no)) {
+	if (!guard_check_lax(&r->guard, (struct bytes){ (uint8_t *)r->head, head.n }, lax, no)) {
 		request_free(r);
 		return NULL;
 	}
 	if (path_decode(&r->path, r->guard.target, NULL) != 0) {
-		*no = (struct guard_no){ 400, "head.path", "the path is written in a way that is not taken here" };
-		request_free(r);
-		return NULL;
+		buf_reset(&r->path);
+		if (!local->raw_paths) {
+			*no = (struct guard_no){ 400, "head.path",
+				"the path is written in a way that is not taken here" };
+			request_free(r);
+			return NULL;
+		}
 	}
 	terminate(r);
 	r->conn = c;
@@ -406,15 +413,15 @@ on_connection(void *ctx, struct listener *l, int fd, const struct sockaddr_stora
 
 	for (const struct listening *i = s->listening; i != NULL; i = i->next) {
 		if (i->listener == l) {
-			conn_pool_take(s->pool, fd, from, i->tls, i->tag);
+			conn_pool_take(s->pool, fd, from, &(struct conn_source){ i->tls, &i->local, i->tag });
 			return;
 		}
 	}
 	(void)close(fd);
 }
 
-int
-http_server_listen(struct http_server *s, int fd, struct tls_server *tls, int tag, struct err *e)
+static int
+listen_on(struct http_server *s, int fd, const struct listening *how, struct err *e)
 {
 	struct listening *i;
 	int flags = fcntl(fd, F_GETFL);
@@ -423,11 +430,27 @@ http_server_listen(struct http_server *s, int fd, struct tls_server *tls, int ta
 		fd_autoclose(&fd);
 		return err_errno(e, E_IO, "listening socket");
 	}
-	i = mem_zalloc(sizeof(*i));
-	*i = (struct listening){ .next = s->listening, .tls = tls, .tag = tag };
+	i = mem_dup(how, sizeof(*how));
+	i->next = s->listening;
 	i->listener = listener_new(s->loop, fd, on_connection, settle, s);
 	s->listening = i;
 	return 0;
+}
+
+int
+http_server_listen(struct http_server *s, int fd, struct tls_server *tls, int tag, struct err *e)
+{
+	return listen_on(s, fd, &(struct listening){ .tls = tls, .tag = tag }, e);
+}
+
+int
+http_server_listen_unix(struct http_server *s, int fd, const struct http_local *opt, int tag, struct err *e)
+{
+	if (!peer_is_unix_listener(fd)) { /* a service manager may hand over anything */
+		fd_autoclose(&fd);
+		return err_set(e, E_USAGE, "listening socket: not a Unix stream socket that listens");
+	}
+	return listen_on(s, fd, &(struct listening){ .local = *opt, .tag = tag }, e);
 }
 
 static void
@@ -506,7 +529,7 @@ http_method(const struct http_request *r)
 const char *
 http_path(const struct http_request *r)
 {
-	return (const char *)r->path.p;
+	return r->path.n != 0 ? (const char *)r->path.p : "";
 }
 
 const char *
@@ -551,6 +574,12 @@ uid_t
 http_peer_uid(const struct http_request *r)
 {
 	return conn_uid(r->conn);
+}
+
+pid_t
+http_peer_pid(const struct http_request *r)
+{
+	return conn_pid(r->conn);
 }
 
 const struct tls_peer *
@@ -614,23 +643,25 @@ add(struct MHD_Response *m, const char *name, const char *value)
 static bool
 add_fields(struct MHD_Response *m, const struct http_request *r, const struct http_answer *a)
 {
-	bool ok = true, cache = false;
+	bool ok = true, plain = conn_local(r->conn)->plain_head, cache = plain;
 
 	for (const struct http_header_field *f = a->fields; f != NULL && f->name != NULL; f++) {
 		ok = ok && add(m, f->name, f->value);
 		cache = cache || strcasecmp(f->name, "Cache-Control") == 0;
 	}
 	ok = ok && (cache || add(m, "Cache-Control", "no-store"));
-	ok = ok && (a->type == NULL || add(m, "Content-Type", a->type));
+	ok = ok && (a->type == NULL || add(m, plain ? "content-type" : "Content-Type", a->type));
 	ok = ok && (!conn_closing(r->conn) || add(m, "Connection", "close"));
-	return ok && add(m, "X-Request-Id", r->id);
+	return ok && (plain || add(m, "X-Request-Id", r->id));
 }
 
-/* What cannot be built (a field with a line end in it, a file that is gone) becomes a bare 500. */
+/* What cannot be built (a field with a line end in it, a file that is gone) becomes a bare 500, or one in JSON. */
 static void
-build(struct http_request *r, const struct http_answer *a)
+build(struct http_request *r, const struct http_answer *a, bool broken)
 {
-	static const struct http_answer broken = { .status = 500, .close = true };
+	static const struct http_answer broken_text = { .status = 500, .close = true };
+	static const struct http_answer broken_json = { .status = 500, .type = "application/json", .close = true,
+		.body = { (const uint8_t *)"{\"message\":\"internal error\"}", 28 } };
 	uint64_t octets = 0;
 	struct MHD_Response *m = make_body(a, &octets);
 
@@ -650,9 +681,9 @@ build(struct http_request *r, const struct http_answer *a)
 	}
 	if (m != NULL)
 		MHD_destroy_response(m);
-	if (a == &broken)
+	if (broken)
 		abort(); /* memory */
-	build(r, &broken);
+	build(r, conn_local(r->conn)->json_refusals ? &broken_json : &broken_text, true);
 }
 
 void
@@ -660,7 +691,7 @@ http_answer(struct http_request *r, const struct http_answer *a)
 {
 	assert(r->state == REQUEST_ASKED);
 	r->state = REQUEST_ANSWERED;
-	build(r, a);
+	build(r, a, false);
 	if (r->suspended) {
 		TAILQ_REMOVE(&r->server->waiting, r, link);
 		r->suspended = false;
@@ -676,8 +707,9 @@ http_refuse(struct http_request *r, unsigned status, const char *reason, const c
     const struct http_header_field *fields)
 {
 	AUTO_BUF body = { 0 };
+	const char *type =
+	    canned_body(&body, &(struct canned){ conn_local(r->conn), status, reason, text, r->id });
 
-	canned_text(&body, reason, text, r->id);
-	http_answer(r, &(struct http_answer){ .status = status, .type = "text/plain; charset=utf-8",
-	    .body = bytes_of_buf(&body), .fields = fields });
+	http_answer(r, &(struct http_answer){ .status = status, .type = type, .body = bytes_of_buf(&body),
+	    .fields = fields });
 }
