@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/estuary.h"
 #include "cli/op.h"
-#include "cli/table.h"
 #include "core/base/text.h"
+#include "core/cmd/table.h"
 
 #define PROFILE_OPTS                                                                       \
 	{ .name = "lifetime", .kind = OPT_TEXT, .arg = "DURATION", .help = "Life of a certificate, such as 90d" }, \
