@@ -13,6 +13,7 @@
 
 #define TRUST_DEPTH_MAX 4   /* certificates between the leaf and its anchor */
 #define DETAIL_MAX      160 /* octets of one line of why, NUL included */
+#define AUTH_LEVEL      2   /* 112 bits, as in TLS here: what is weaker could not be shown to anybody */
 
 AUTO_DEFINE_OSSL(X509_STORE_CTX, X509_STORE_CTX_free)
 
@@ -331,6 +332,7 @@ trust_verify(const struct trust *t, struct bytes leaf, const struct bytes *inter
 	if (X509_STORE_CTX_init(ctx, t->store, x, certs) != 1)
 		return err_ossl(e, E_CRYPTO, "path validation");
 	X509_STORE_CTX_set_time(ctx, 0, (time_t)at);
+	X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(ctx), AUTH_LEVEL);
 	judge(t, ctx, &c, purposes[purpose], &v);
 	if (v.state != TRUST_OK)
 		return err_set(e, E_AUTH, "certificate: %s: %s", trust_state_name(v.state), v.detail);

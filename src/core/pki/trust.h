@@ -38,7 +38,10 @@ X509_STORE *trust_store(const struct trust *t);
  */
 void trust_judge_client(const struct trust *t, X509_STORE_CTX *ctx, enum trust_state *state,
     uint32_t *anchor, char *detail, size_t size);
-/* For clients and tools: does leaf (with intermediates) chain to an anchor, as purpose server, client or any (0,1,2), at time `at`? */
+/*
+ * For clients and tools: does leaf (with intermediates) chain to an anchor, as purpose server, client or any (0,1,2), at time `at`?
+ * Issuers' keys and signatures of less than 112 bits (RSA below 2048, SHA-1) are no chain, as in TLS.
+ */
 int trust_verify(const struct trust *t, struct bytes leaf, const struct bytes *intermediates, size_t n,
     int purpose, int64_t at, uint32_t *anchor, struct err *e) MUST_CHECK;
 

@@ -88,7 +88,7 @@ allow(int ruleset, uint64_t handled, const struct sandbox_path *p, struct buf *a
 	}
 	if (fstat(fd, &st) != 0)
 		return -1;
-	rule.allowed_access = (p->write ? RIGHTS_WRITE : RIGHTS_READ) & handled;
+	rule.allowed_access = ((p->write ? RIGHTS_WRITE : RIGHTS_READ) | (p->exec ? FS_EXECUTE : 0)) & handled;
 	if (!S_ISDIR(st.st_mode))
 		rule.allowed_access &= RIGHTS_OF_FILE;
 	return syscall(__NR_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);

@@ -10,6 +10,7 @@
 struct sandbox_path {
 	const char *path;
 	bool write;
+	bool exec;                        /* programs there may be started, under the same confinement */
 };
 
 struct sandbox {

@@ -449,6 +449,59 @@ tools_verify_by_purpose_and_time(void **state)
 	assert_int_not_equal(trust_verify(anchors, kit_der(&device), &with, 1, 3, T0, &anchor, &e), 0);
 }
 
+/* What a weak CA has signed, in out; the CA itself, by the root, in ca. */
+static void
+make_by_weak_ca(struct buf *out, struct buf *ca)
+{
+	const struct recipe weak = { .subject = "CN=Weak", .ca = true, .pathlen = 0, .ku = KU_KEY_CERT_SIGN, .from = T0 - HOUR,
+		.to = T0 + DAYS };
+	struct made m = { .key = NULL };
+	EVP_PKEY *rsa = EVP_RSA_gen(1024);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	AUTO_BUF tbs = { 0 };
+	AUTO_BUF leaf = { 0 };
+	uint8_t *spki = NULL, sig[128];
+	size_t sig_n = sizeof(sig);
+	struct cert_want w;
+	struct name n;
+	int spki_n = i2d_PUBKEY(rsa, &spki);
+
+	assert_int_equal(name_from_text(&n, weak.subject, NULL), 0);
+	name_encode(&m.subject, &n);
+	m.key = root.key;
+	w = kit_want(&m, &weak, &root);
+	w.spki = (struct bytes){ spki, (size_t)spki_n };
+	cert_build_tbs(&tbs, &w);
+	kit_sign(ca, &tbs, root.key);
+	w = kit_want(&device, &kit_device, &m);
+	w.aki = (struct bytes){ NULL, 0 };
+	w.sig_alg = OID_RSA_SHA256;
+	cert_build_tbs(&leaf, &w);
+	assert_int_equal(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, rsa), 1);
+	assert_int_equal(EVP_DigestSign(ctx, sig, &sig_n, leaf.p, leaf.n), 1);
+	cert_assemble(out, bytes_of_buf(&leaf), OID_RSA_SHA256, (struct bytes){ sig, sig_n });
+	EVP_MD_CTX_free(ctx);
+	EVP_PKEY_free(rsa);
+	OPENSSL_free(spki);
+	buf_free(&m.subject);
+}
+
+static void
+tools_take_no_chain_that_is_too_weak_for_tls(void **state)
+{
+	AUTO_BUF leaf = { 0 };
+	AUTO_BUF ca = { 0 };
+	struct bytes with;
+	struct err e = { 0 };
+	uint32_t anchor = 0;
+
+	(void)state;
+	make_by_weak_ca(&leaf, &ca);
+	with = bytes_of_buf(&ca);
+	assert_int_equal(trust_verify(anchors, bytes_of_buf(&leaf), &with, 1, 2, T0, &anchor, &e), E_AUTH);
+	assert_non_null(strstr(e.msg, "too weak"));
+}
+
 int
 main(void)
 {
@@ -472,6 +525,7 @@ main(void)
 		cmocka_unit_test(a_pinned_leaf_is_its_own_anchor),
 		cmocka_unit_test(an_anchor_is_added_once_with_an_id_and_must_be_a_certificate),
 		cmocka_unit_test(tools_verify_by_purpose_and_time),
+		cmocka_unit_test(tools_take_no_chain_that_is_too_weak_for_tls),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
