@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* agent/agent.c - the one record of estuary-agent: tables, groups, man page */
+#include "device/agent/agent.h"
+
+#include <string.h>
+
+#define HASH_SHOWN 9 /* characters of the hash in a file's name, with the dash */
+
+static const struct verb *const tables[] = { status_verbs, key_verbs, service_verbs, NULL };
+
+static const struct verb_group groups[] = {
+	{ NULL, "See and steer, and the services themselves" },
+	{ "key", "Keys of the Keys Service" },
+	{ NULL, NULL },
+};
+
+const struct program agent_program = {
+	.name = "estuary-agent",
+	.about = "the device's keys and certificates: services that enrol and renew by themselves",
+	.version = ESTUARY_VERSION,
+	.tables = tables,
+	.groups = groups,
+	.man_description = "The Keys Service and the Certificates Service of a device, drop\\-in for those of the\n"
+	    "Azure IoT Identity Service: the same sockets, configuration files and places on disk.\n"
+	    "Called as \\fBaziot\\-keyd\\fR or \\fBaziot\\-certd\\fR it is that service.\n",
+	.man_sections = ".SH FILES\n.TP\n.I /etc/aziot/keyd/config.toml, /etc/aziot/keyd/config.d/*.toml\n"
+	    "Configuration of the Keys Service.\n"
+	    ".TP\n.I /etc/aziot/certd/config.toml, /etc/aziot/certd/config.d/*.toml\n"
+	    "Configuration of the Certificates Service.\n"
+	    ".TP\n.I /var/lib/aziot/keyd/keys, /var/lib/aziot/certd/certs\nKeys and certificates.\n"
+	    ".TP\n.I /run/aziot/keyd.sock, /run/aziot/certd.sock\nWhere the services listen.\n"
+	    ".SH ENVIRONMENT\n.TP\n.B ESTUARY_PREFIX\n"
+	    "Scratch directory that holds etc, var and run, when \\fB\\-\\-prefix\\fR is not given.\n"
+	    ".TP\n.B AZIOT_KEYD_CONFIG, AZIOT_KEYD_CONFIG_DIR, AZIOT_CERTD_CONFIG, AZIOT_CERTD_CONFIG_DIR\n"
+	    "Configuration file and directory of each service.\n"
+	    ".TP\n.B AZIOT_LOG\nWhat is logged: error, warn, info, debug, trace or off.\n"
+	    ".TP\n.B HTTPS_PROXY, NO_PROXY\nThe proxy for EST servers, and the hosts that need none.\n",
+};
+
+const char *
+agent_service_of(const char *name)
+{
+	static const struct {
+		const char *name, *verb;
+	} names[] = { { "aziot-keyd", "keyd" }, { "aziot-certd", "certd" } };
+	const char *slash = strrchr(name, '/');
+	const char *base = slash != NULL ? slash + 1 : name;
+
+	for (size_t i = 0; i < N_OF(names); i++)
+		if (strcmp(base, names[i].name) == 0)
+			return names[i].verb;
+	return NULL;
+}
+
+void
+agent_name(json_t *o, const char *member)
+{
+	const char *path = json_str(o, member, "?"), *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+	const char *dash = strrchr(name, '-');
+
+	if (json_str(o, "id", NULL) != NULL)
+		return;
+	if (dash != NULL && strlen(dash) > HASH_SHOWN)
+		json_setf(o, "id", "%.*s...", (int)(dash - name) + HASH_SHOWN, name);
+	else
+		json_setf(o, "id", "%s", name);
+}

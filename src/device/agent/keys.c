@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* agent/keys.c - keys of the Keys Service, for people and for programs that take files */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/cmd/table.h"
+#include "core/codec/base64.h"
+#include "core/pki/cert.h"
+#include "device/agent/agent.h"
+#include "device/agent/ask.h"
+#include "device/provider/provider.h"
+
+static int
+fail(struct cli *c, const struct err *e)
+{
+	return cli_fail(c, e, ask_hint(e));
+}
+
+static int
+run_list(struct cli *c)
+{
+	static const struct column columns[] = {
+		{ "KEY", "id", COL_TEXT }, { "KIND", "kind", COL_TEXT }, { "GENERATION", "generation", COL_TEXT },
+		{ "STATE", "state", COL_STATE }, { .title = NULL },
+	};
+	AUTO_JSON answer = NULL;
+	struct err e;
+	json_t *v;
+	size_t i;
+
+	if (ask(&answer, NULL, c, "keyd", "GET", "/keys", NULL, &e) != 0)
+		return fail(c, &e);
+	if (c->json)
+		cli_print_json(c, answer);
+	else {
+		json_array_foreach(json_object_get(answer, "keys"), i, v)
+			agent_name(v, "file");
+		table_print(c, columns, json_object_get(answer, "keys"));
+	}
+	return 0;
+}
+
+/* Text to standard output, or atomically to --out. */
+static int
+put(struct cli *c, const struct buf *text, mode_t mode)
+{
+	const char *file = cli_text(c, "out");
+	struct err e;
+
+	if (file == NULL)
+		fwrite(text->p, 1, text->n, c->out);
+	else if (file_write(file, bytes_of_buf(text), mode, &e) != 0)
+		return fail(c, &e);
+	return 0;
+}
+
+static int
+fetch_public(struct buf *pem, struct cli *c, struct err *e)
+{
+	AUTO_JSON loaded = NULL;
+	AUTO_JSON spki = NULL;
+	AUTO_BUF path = { 0 };
+	AUTO_BUF der = { 0 };
+	const char *text;
+	int r;
+
+	if ((r = ask(&loaded, NULL, c, "keyd", "GET", ask_path(&path, "/keypair/", cli_text(c, "id")), NULL, e)) != 0 ||
+	    (r = ask(&spki, NULL, c, "keyd", "POST", "/parameters/spki", loaded, e)) != 0)
+		return r;
+	text = json_str(spki, "value", "");
+	if ((r = base64_decode(&der, bytes_of(text), e)) != 0)
+		return err_prefix(e, r, "aziot-keyd's answer");
+	pem_encode(pem, bytes_of_buf(&der), "PUBLIC KEY");
+	return 0;
+}
+
+static int
+run_show(struct cli *c)
+{
+	AUTO_BUF pem = { 0 };
+	struct err e;
+
+	if (fetch_public(&pem, c, &e) != 0)
+		return fail(c, &e);
+	return put(c, &pem, 0644);
+}
+
+static int
+run_file(struct cli *c)
+{
+	AUTO_BUF pem = { 0 };
+
+	provider_key_file(&pem, cli_text(c, "id"));
+	return put(c, &pem, 0644);
+}
+
+#define KEY_ARG ARG("id", "KEY-ID", "the key's ID")
+#define OUT_OPT { .name = "out", .letter = 'o', .kind = OPT_TEXT, .arg = "FILE", .help = "write there instead" }
+
+const struct verb key_verbs[] = {
+	{ .group = "key", .name = "list", .help = "list the keys that are there", .run = run_list,
+	  .text = "Those that the caller may use: all for root. --json has their files as well. A key of which only the file is "
+	      "known goes by its name, because IDs cannot be read from names.",
+	  .opts = OPTS(AGENT_PREFIX_OPT), .example = "estuary-agent key list" },
+	{ .group = "key", .name = "show", .help = "print a pair's public key", .run = run_show, .pos = KEY_ARG,
+	  .opts = OPTS(AGENT_PREFIX_OPT, OUT_OPT), .example = "estuary-agent key show device-id" },
+	{ .group = "key", .name = "file", .help = "print a file by which programs use a key without having it", .run = run_file,
+	  .text = "The file holds the key's name, no secret. A program that reads it as a private key, with the OpenSSL provider "
+	      "\"estuary\" active in its configuration, signs through the Keys Service.",
+	  .pos = KEY_ARG, .opts = OPTS(AGENT_PREFIX_OPT, OUT_OPT),
+	  .example = "estuary-agent key file device-id --out device-id.pem\ncurl --cert device-id.cer --key device-id.pem https://..." },
+	{ .name = NULL },
+};

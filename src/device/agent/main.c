@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* agent/main.c - estuary-agent, and the services under their own names */
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "device/agent/agent.h"
+
+/* "aziot-keyd ARGS" is "estuary-agent keyd ARGS", and so is "aziotd aziot-keyd ARGS". */
+int
+main(int argc, char **argv)
+{
+	const char *service = argc > 0 ? agent_service_of(argv[0]) : NULL;
+	char **words;
+	int status;
+
+	if (service == NULL && argc > 1 && agent_service_of(argv[1]) != NULL) {
+		service = agent_service_of(argv[1]);
+		argc--;
+		argv++;
+	}
+	if (service == NULL)
+		return program_main(&agent_program, argc, argv);
+	words = mem_zalloc_n((size_t)argc + 2, sizeof(*words));
+	words[0] = argv[0];
+	words[1] = mem_strdup(service);
+	memcpy(words + 2, argv + 1, ((size_t)argc - 1) * sizeof(*words));
+	status = program_main(&agent_program, argc + 1, words);
+	mem_free(words[1]);
+	mem_free(words);
+	return status;
+}

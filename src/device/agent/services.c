@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* agent/services.c - the services as verbs */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "core/cmd/cli.h"
+#include "core/sys/spawn.h"
+#include "device/agent/agent.h"
+#include "device/certd/certd.h"
+#include "device/keyd/keyd.h"
+#include "device/service/place.h"
+
+#define PATH_SIZE 4096
+
+/* certd's worker, beside us or where it is installed. */
+static int
+find_worker(char path[PATH_SIZE], struct err *e)
+{
+	static const char *const places[] = {
+		"certd-worker", "../libexec/estuary/certd-worker", "../estuary/certd-worker", "../enrol/certd-worker",
+	};
+	char dir[PATH_SIZE / 2];
+	int r = spawn_self_dir(dir, sizeof(dir), e);
+
+	if (r != 0)
+		return r;
+	for (size_t i = 0; i < N_OF(places); i++) {
+		(void)snprintf(path, PATH_SIZE, "%s/%s", dir, places[i]);
+		if (access(path, X_OK) == 0)
+			return 0;
+	}
+	return err_set(e, E_NOTFOUND, "certd-worker: not beside %s/estuary-agent, nor in ../libexec/estuary", dir);
+}
+
+static int
+run_keyd(struct cli *c)
+{
+	struct place p;
+	struct err e;
+
+	if (place_find(&p, "keyd", cli_text(c, "prefix"), &e) != 0)
+		return cli_fail(c, &e, NULL);
+	return keyd_main(&p);
+}
+
+static int
+run_certd(struct cli *c)
+{
+	char worker[PATH_SIZE];
+	struct place p;
+	struct err e;
+
+	if (place_find(&p, "certd", cli_text(c, "prefix"), &e) != 0 || find_worker(worker, &e) != 0)
+		return cli_fail(c, &e, NULL);
+	return certd_main(&p, worker);
+}
+
+const struct verb service_verbs[] = {
+	{ .name = "keyd", .help = "run the Keys Service in the foreground", .run = run_keyd,
+	  .text = "Holds the device's keys and uses them for those who may. Serves /run/aziot/keyd.sock, or the socket that "
+	      "systemd passes. SIGHUP reads the configuration again; SIGTERM ends it when the requests under way are answered.",
+	  .opts = OPTS(AGENT_PREFIX_OPT), .example = "estuary-agent keyd --prefix /srv/scratch" },
+	{ .name = "certd", .help = "run the Certificates Service in the foreground", .run = run_certd,
+	  .text = "Issues certificates over EST, by a local CA or self-signed, and renews those that it keeps itself. Serves "
+	      "/run/aziot/certd.sock, or the socket that systemd passes. SIGHUP reads the configuration again; SIGTERM ends "
+	      "it when the requests under way are answered.",
+	  .opts = OPTS(AGENT_PREFIX_OPT), .example = "estuary-agent certd --prefix /srv/scratch" },
+	{ .name = NULL },
+};

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* certd/certd_inside.h - the Certificates Service's parts, as its routes see them */
+#ifndef DEVICE_CERTD_CERTD_INSIDE_H
+#define DEVICE_CERTD_CERTD_INSIDE_H
+
+#include "device/certd/issue.h"
+#include "device/service/api.h"
+
+struct certd {
+	struct loop *loop;
+	struct place place;
+	const char *worker;              /* path of the worker's executable */
+	struct certd_settings *settings; /* in force */
+	struct workers *workers;
+	struct engine *engine;
+	struct issuer *issuer;
+	struct api *api;
+	struct api_service service;
+	struct settings_watch *watch;
+	int64_t loaded_at;               /* when the settings in force were read */
+	struct err last_error;           /* of the configuration on disk since; code 0: none */
+	bool stopping;
+};
+
+/* Name, versions and routes; the limits are the caller's to set.  The context of its calls is a struct certd. */
+void certd_service(struct api_service *out);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* certd/est_job.c - from the settings of a certificate to the job that asks an EST server for it */
+#include "device/certd/est_job.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/base/file.h"
+
+#define PASSWORD_MAX ((size_t)4096)
+
+static int
+set_url(struct job *j, const struct certd_settings *s, const char *id, const char *fallback_url, struct err *e)
+{
+	const char *url = certd_url(s, id, fallback_url);
+
+	if (url == NULL)
+		return err_set(e, E_NOTFOUND, "certificate '%.100s': EST URL is not configured: set url in its [cert_issuance] "
+		    "entry, or default in [cert_issuance.est.urls]", id);
+	(void)snprintf(j->url, sizeof(j->url), "%s", url);
+	j->plain_http = strncasecmp(url, "http://", 7) == 0;
+	return 0;
+}
+
+static int
+read_certs(struct buf *out, const struct certd_settings *s, const char *id, const char *use, struct err *e)
+{
+	int r;
+
+	if (out->n > 0 && out->p[out->n - 1] != '\n')
+		buf_put_u8(out, '\n');
+	r = certs_read_any(out, s, id, e);
+	return r == 0 ? 0 : err_prefix(e, r, "%s", use);
+}
+
+static int
+set_trust(struct job *j, const struct certd_settings *s, struct err *e)
+{
+	int r;
+
+	j->trust = BUF_MAX(JOB_PEM_MAX);
+	for (char **id = s->trusted_certs; id != NULL && *id != NULL; id++)
+		if ((r = read_certs(&j->trust, s, *id, "trusted_certs", e)) != 0)
+			return r;
+	j->trust_system = s->trust_system;
+	return 0;
+}
+
+static int
+set_basic(struct job *j, const struct est_auth_settings *a, struct err *e)
+{
+	int r;
+
+	if (a->username == NULL)
+		return 0;
+	(void)snprintf(j->user, sizeof(j->user), "%s", a->username);
+	j->password = BUF_MAX(PASSWORD_MAX);
+	if (a->password_file == NULL) {
+		buf_put_str(&j->password, a->password);
+		return buf_check(&j->password, "password", e);
+	}
+	if ((r = file_read(&j->password, a->password_file, PASSWORD_MAX, e)) != 0)
+		return err_prefix(e, r, "password_file");
+	while (j->password.n > 0 && (j->password.p[j->password.n - 1] == '\n' || j->password.p[j->password.n - 1] == '\r'))
+		j->password.n--;
+	return 0;
+}
+
+static void
+set_headers(struct job *j, const struct est_auth_settings *a, enum est_as as)
+{
+	if (a->headers == NULL || (as == EST_AS_IDENTITY && !a->headers_always))
+		return;
+	for (; a->headers[j->n_headers] != NULL && j->n_headers < JOB_HEADERS_MAX; j->n_headers++)
+		(void)snprintf(j->header[j->n_headers], sizeof(j->header[0]), "%s", a->headers[j->n_headers]);
+}
+
+static int
+set_pair(struct job *j, const struct certd_settings *s, const char *cert, const char *pk, const char *use,
+    struct err *e)
+{
+	j->client_chain = BUF_MAX(JOB_PEM_MAX);
+	(void)snprintf(j->client_key, sizeof(j->client_key), "%s", pk);
+	return read_certs(&j->client_chain, s, cert, use, e);
+}
+
+static int
+set_client(struct job *j, const struct certd_settings *s, const struct est_auth_settings *a, const char *owner,
+    enum est_as as, struct err *e)
+{
+	if (as == EST_AS_NOBODY)
+		return 0;
+	if (as == EST_AS_IDENTITY && a->identity_cert == NULL)
+		return err_set(e, E_NOTFOUND, "certificate '%.100s': EST identity is not configured: set identity_cert and "
+		    "identity_pk", owner);
+	if (as == EST_AS_IDENTITY)
+		return set_pair(j, s, a->identity_cert, a->identity_pk, "identity_cert", e);
+	if (a->bootstrap_cert != NULL)
+		return set_pair(j, s, a->bootstrap_cert, a->bootstrap_pk, "bootstrap_identity_cert", e);
+	if (a->username == NULL && !a->anonymous)
+		return err_set(e, E_NOTFOUND, "certificate '%.100s': EST bootstrap identity is not configured: set "
+		    "bootstrap_identity_cert and bootstrap_identity_pk, or a username", owner);
+	return 0;
+}
+
+static int
+fill(struct job *j, const struct certd_settings *s, const char *id, const char *owner, const char *fallback_url,
+    enum est_as as, struct err *e)
+{
+	const struct est_auth_settings *a = certd_auth(s, owner);
+	int r;
+
+	j->kind = JOB_EST;
+	(void)snprintf(j->keyd_socket, sizeof(j->keyd_socket), "%s", s->keyd_socket);
+	(void)snprintf(j->proxy, sizeof(j->proxy), "%s", s->proxy != NULL ? s->proxy : "");
+	(void)snprintf(j->no_proxy, sizeof(j->no_proxy), "%s", s->no_proxy != NULL ? s->no_proxy : "");
+	if (a == NULL)
+		return err_set(e, E_NOTFOUND, "certificate '%.100s': EST auth is not configured: set an identity or a username "
+		    "in its [cert_issuance] entry or in [cert_issuance.est], or anonymous = true", owner);
+	if ((r = set_url(j, s, id, fallback_url, e)) != 0 || (r = set_client(j, s, a, owner, as, e)) != 0 ||
+	    (r = set_basic(j, a, e)) != 0)
+		return r;
+	set_headers(j, a, as);
+	return set_trust(j, s, e);
+}
+
+int
+est_job_fill(struct job *j, const struct certd_settings *s, const char *id, const char *owner, const char *fallback_url,
+    enum est_as as, struct err *e)
+{
+	struct job made = { 0 };
+	int r = fill(&made, s, id, owner, fallback_url, as, e);
+
+	if (r != 0)
+		job_clear(&made);
+	else
+		*j = made;
+	return r;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* certd/est_job.h - from the settings of a certificate to the job that asks an EST server for it */
+#ifndef DEVICE_CERTD_EST_JOB_H
+#define DEVICE_CERTD_EST_JOB_H
+
+#include "device/certd/certs.h"
+#include "device/enrol/job.h"
+
+enum est_as {
+	EST_AS_IDENTITY,   /* the EST identity's pair, and Basic where given */
+	EST_AS_BOOTSTRAP,  /* the bootstrap pair, Basic and secret headers where given */
+	EST_AS_NOBODY,     /* Basic alone, or anonymous */
+};
+
+/*
+ * Fill URL (certd_url(s, id, fallback_url)), credentials (of certd_auth(s, owner)), trust, proxy and keyd's socket; the
+ * request, and whether it is a /simplereenroll, are the caller's to add.  owner: the certificate whose auth settings
+ * count (an identity is enrolled with its owner's).  What cannot be is E_NOTFOUND (not configured: which key to set
+ * where) or E_IO/E_FORMAT (a certificate that cannot be read).  *j is written on success only.
+ */
+int est_job_fill(struct job *j, const struct certd_settings *s, const char *id, const char *owner, const char *fallback_url,
+    enum est_as as, struct err *e) MUST_CHECK;
+
+#endif

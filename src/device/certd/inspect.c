@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* certd/inspect.c - do certificate and key on disk belong together, and which files help when they do not */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "device/certd/engine_inside.h"
+#include "device/service/slog.h"
+
+/*
+ * Where a pair may be found, best first.  An original service that is cut off between certificate and key leaves the
+ * second; we leave the others when the state file is lost in a rotation, or keyd fell back to a key before.
+ */
+enum {
+	CANDIDATE_SERVED, CANDIDATE_KEY_BEHIND, CANDIDATE_CERT_BEHIND, CANDIDATE_STAGED, CANDIDATE_BEFORE,
+	CANDIDATE_COUNT
+};
+
+static struct seen
+look_at(const struct credential *c)
+{
+	char path[PLACE_MAX * 2];
+	struct err why;
+	struct stat st;
+
+	if (certs_path(path, c->en->s, c->gen.id, &why) != 0 || stat(path, &st) != 0)
+		return (struct seen){ 0 };
+	return (struct seen){ .there = true, .inode = (uint64_t)st.st_ino, .size = st.st_size, .s = st.st_mtim.tv_sec,
+		.ns = st.st_mtim.tv_nsec };
+}
+
+bool
+inspect_changed(const struct credential *c)
+{
+	struct seen now = look_at(c);
+
+	return now.there != c->seen.there || now.inode != c->seen.inode || now.size != c->seen.size ||
+	    now.s != c->seen.s || now.ns != c->seen.ns;
+}
+
+/* The certificate before the one that is served. */
+static void
+reload_before(struct credential *c)
+{
+	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX), der = { 0 };
+	struct err why;
+	struct cert leaf;
+
+	c->before_until = 0;
+	c->is_before = false;
+	if (generation_read_cert(&pem, c->en->s, c->gen.id, GEN_OLD_FILE, &why) != 0 ||
+	    certs_leaf(&leaf, &der, bytes_of_buf(&pem), &why) != 0)
+		return;
+	c->before_until = leaf.not_after;
+	c->is_before = c->present && memcmp(leaf.sha256, c->sha256, SHA256_LEN) == 0;
+}
+
+bool
+inspect_reload(struct credential *c)
+{
+	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX), der = { 0 };
+	uint8_t before[SHA256_LEN];
+	bool was = c->present;
+	struct err why;
+	struct cert leaf;
+
+	memcpy(before, c->sha256, sizeof(before));
+	c->seen = look_at(c);
+	c->present = certs_read(&pem, c->en->s, c->gen.id, &why) == 0 &&
+	    certs_leaf(&leaf, &der, bytes_of_buf(&pem), &why) == 0;
+	if (!c->present) {
+		c->life = (struct policy_life){ 0 };
+		c->client = false;
+		memset(c->sha256, 0, sizeof(c->sha256));
+		c->serial[0] = c->subject[0] = 0;
+		reload_before(c);
+		return was;
+	}
+	c->life = (struct policy_life){ leaf.not_before, leaf.not_after };
+	c->client = cert_unfit_as_client(&leaf) == NULL;
+	memcpy(c->sha256, leaf.sha256, sizeof(c->sha256));
+	(void)cert_serial_text(leaf.serial, c->serial);
+	c->subject[0] = 0;
+	if (leaf.subject_known)
+		(void)name_text(&leaf.subject, c->subject);
+	reload_before(c);
+	return !was || memcmp(before, c->sha256, sizeof(before)) != 0;
+}
+
+/* The certificate of a candidate; false: there is none. */
+static bool
+candidate_cert(struct buf *pem, const struct credential *c, unsigned i)
+{
+	struct err why;
+
+	switch (i) {
+	case CANDIDATE_SERVED:
+	case CANDIDATE_KEY_BEHIND:
+		return certs_read(pem, c->en->s, c->gen.id, &why) == 0;
+	case CANDIDATE_CERT_BEHIND:
+	case CANDIDATE_STAGED:
+		return generation_read_cert(pem, c->en->s, c->gen.id, GEN_NEW_FILE, &why) == 0;
+	case CANDIDATE_BEFORE:
+		return generation_read_cert(pem, c->en->s, c->gen.id, GEN_OLD_FILE, &why) == 0;
+	default:
+		return false;
+	}
+}
+
+/* It matches: a pair that was there before us was used before us, so it counts as proved. */
+static int
+take_served(struct credential *c, struct err *e)
+{
+	struct generation g = c->gen;
+	bool back = g.state == GEN_SWITCHED && c->is_before;
+	bool other = back || memcmp(g.sha256, c->sha256, SHA256_LEN) != 0;
+	char when[CLOCK_TEXT_MAX + 8];
+
+	if (c->preloaded) {
+		c->pair = PAIR_MATCH;
+		return 0;
+	}
+	if (g.number == 0) {
+		g.number = 1;
+		g.proved = true;
+	} else if (back) {
+		/* We were cut off in a rollback, or before a switch whose state is lost. */
+		slog(SLOG_WARN, "%s: the certificate before is served, with its key", g.id);
+		g.state = GEN_IDLE;
+		g.proved = true;
+		g.back = false;
+		g.refused = 0;
+	} else if (other)
+		slog(SLOG_INFO, "Certificate %s was replaced by somebody else and is scheduled anew.", g.id);
+	memcpy(g.sha256, c->sha256, SHA256_LEN);
+	if (other && rotation_commit(c, &g, e) != 0)
+		return e->code;
+	if (g.state == GEN_IDLE) {
+		generation_drop_cert(c->en->s, g.id, GEN_NEW_FILE);
+		generation_drop_cert(c->en->s, g.id, GEN_OLD_FILE);
+	}
+	c->pair = PAIR_MATCH;
+	if (c->auto_renew && g.state == GEN_IDLE)
+		slog(SLOG_INFO, "Certificate %s will be auto-renewed. Next renewal at %s.", g.id,
+		    engine_time_text(rotation_renew_at(c), when));
+	return 0;
+}
+
+/* The certificate is newer than the key: go on where somebody was interrupted, from the commit point. */
+static int
+take_key_behind(struct credential *c, struct bytes pem, struct err *e)
+{
+	struct generation g = c->gen;
+	int r = generation_write_cert(c->en->s, g.id, GEN_NEW_FILE, pem, e);
+
+	slog(SLOG_WARN, "%s: its certificate belongs to key %s: an interrupted renewal is completed", g.id, c->temp_id);
+	g.state = GEN_SWITCHING;
+	g.rotate = true;
+	g.back = false;
+	return r != 0 ? r : rotation_commit(c, &g, e);
+}
+
+/* The key is newer than the certificate, which was staged. */
+static int
+take_cert_behind(struct credential *c, struct bytes pem, struct err *e)
+{
+	AUTO_BUF old = BUF_MAX(CERTS_FILE_MAX);
+	struct generation g = c->gen;
+	struct err why;
+	int r = certs_write(c->en->s, g.id, pem, e);
+
+	slog(SLOG_WARN, "%s: its key belongs to the certificate that was staged: that is served now", g.id);
+	if (r != 0)
+		return r;
+	(void)inspect_reload(c);
+	g.state = GEN_SWITCHED;
+	g.number++;
+	g.proved = false;
+	g.refused = 0;
+	g.back = generation_read_cert(&old, c->en->s, g.id, GEN_OLD_FILE, &why) == 0;
+	memcpy(g.sha256, c->sha256, SHA256_LEN);
+	r = rotation_commit(c, &g, e);
+	if (r == 0)
+		c->pair = PAIR_MATCH;
+	return r;
+}
+
+static int
+take_staged(struct credential *c, struct err *e)
+{
+	struct generation g = c->gen;
+
+	slog(SLOG_WARN, "%s: a staged certificate and its key were found: they are switched to", g.id);
+	g.state = GEN_STAGED;
+	g.rotate = true;
+	c->pair = PAIR_NONE;
+	return rotation_commit(c, &g, e);
+}
+
+static int
+take_before(struct credential *c, struct bytes pem, struct err *e)
+{
+	struct generation g = c->gen;
+	int r = certs_write(c->en->s, g.id, pem, e);
+
+	slog(SLOG_ERROR, "%s: its key is that of the certificate before, which is served again", g.id);
+	if (r != 0)
+		return r;
+	(void)inspect_reload(c);
+	g.state = GEN_IDLE;
+	g.back = false;
+	g.proved = true;
+	g.refused = 0;
+	memcpy(g.sha256, c->sha256, SHA256_LEN);
+	r = rotation_commit(c, &g, e);
+	if (r == 0)
+		c->pair = PAIR_MATCH;
+	return r;
+}
+
+static void
+take(struct credential *c)
+{
+	struct err e = { 0 };
+	int r = 0;
+
+	switch (c->candidate) {
+	case CANDIDATE_SERVED:
+		r = take_served(c, &e);
+		break;
+	case CANDIDATE_KEY_BEHIND:
+		r = take_key_behind(c, bytes_of_buf(&c->asked_pem), &e);
+		break;
+	case CANDIDATE_CERT_BEHIND:
+		r = take_cert_behind(c, bytes_of_buf(&c->asked_pem), &e);
+		break;
+	case CANDIDATE_STAGED:
+		r = take_staged(c, &e);
+		break;
+	default:
+		r = take_before(c, bytes_of_buf(&c->asked_pem), &e);
+		break;
+	}
+	if (r != 0)
+		rotation_failed(c, "check", NULL, &e);
+}
+
+static void try_candidates(struct credential *c, unsigned from);
+
+static void
+on_matched(void *ctx, const struct job_result *r)
+{
+	struct credential *c = ctx;
+
+	c->ticket = NULL;
+	if (r->outcome == JOB_DONE)
+		take(c);
+	else if (r->outcome == JOB_BAD_ANSWER || r->outcome == JOB_BAD_JOB ||
+	    (r->outcome == JOB_KEY_FAILED && strcmp(r->check, "not-found") == 0))
+		try_candidates(c, c->candidate + 1);
+	else
+		rotation_failed(c, "check", r, NULL);
+	engine_wake(c->en);
+}
+
+static void
+try_candidates(struct credential *c, unsigned from)
+{
+	unsigned end = c->preloaded ? CANDIDATE_SERVED + 1 : CANDIDATE_COUNT;
+
+	for (unsigned i = from; i < end; i++) {
+		bool behind = i == CANDIDATE_KEY_BEHIND || i == CANDIDATE_STAGED;
+		struct job j = { .kind = JOB_MATCH };
+
+		buf_free(&c->asked_pem);
+		c->asked_pem = BUF_MAX(CERTS_FILE_MAX);
+		if (!candidate_cert(&c->asked_pem, c, i))
+			continue;
+		c->candidate = i;
+		buf_put_bytes(&j.client_chain, bytes_of_buf(&c->asked_pem));
+		(void)snprintf(j.client_key, sizeof(j.client_key), "%s", behind ? c->temp_id : c->gen.key_id);
+		rotation_run(c, &j, on_matched);
+		return;
+	}
+	if (c->present)
+		slog(SLOG_ERROR, "%s: no key belongs to its certificate", c->gen.id);
+	c->pair = PAIR_NONE;
+}
+
+void
+inspect_pair(struct credential *c)
+{
+	(void)inspect_reload(c);
+	try_candidates(c, CANDIDATE_SERVED);
+}

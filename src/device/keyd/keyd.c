@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keyd/keyd.c - the Keys Service: from its configuration to its last answer */
+#include "device/keyd/keyd.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "core/base/mem.h"
+#include "core/sys/peer.h"
+#include "core/sys/sandbox.h"
+#include "device/keyd/desk.h"
+#include "device/service/slog.h"
+
+#define LOCK_NAME "keyd.lock"
+
+struct service {
+	struct place place;
+	struct keyd_settings *settings;
+	struct store *store;
+	struct desk desk;
+	struct api_service rules;
+	struct api *api;
+	struct loop *loop;
+	struct settings_watch *watch;
+	int lock;
+	bool draining;
+};
+
+static void
+warn(void *ctx, const char *text)
+{
+	(void)ctx;
+	slog(SLOG_WARN, "%s", text);
+}
+
+static int
+read_settings(struct keyd_settings **out, const struct place *p, struct err *e)
+{
+	AUTO(toml) doc = NULL;
+	int r = settings_load(&doc, p, e);
+
+	return r == 0 ? keyd_settings_read(out, doc, p, warn, NULL, e) : r;
+}
+
+/* --- while it runs --- */
+
+/*
+ * Whether handles are bound when nothing is configured: a home that another service has used has handles in other hands,
+ * which must go on working; a new one begins safe.  Decided once, at the first start, and kept in HOME/handles.
+ */
+static int
+inherit_binding(struct keyd_settings *set, struct err *e)
+{
+	static const char bound[] = "bound\n", unbound[] = "unbound\n";
+	char path[2 * PLACE_MAX], key[STEM_MAX];
+	AUTO_BUF said = BUF_MAX(16);
+	int r;
+
+	if (set->bind_given)
+		return 0;
+	(void)snprintf(path, sizeof(path), "%s/handles", set->home);
+	r = file_read(&said, path, 16, NULL);
+	if (r == E_NOTFOUND) {
+		if ((r = stem_name(key, KEYD_HANDLE_KEY_ID, ".key", e)) != 0)
+			return r;
+		(void)snprintf(path, sizeof(path), "%s/keys/%s", set->home, key);
+		buf_put_str(&said, access(path, F_OK) == 0 ? unbound : bound);
+		(void)snprintf(path, sizeof(path), "%s/handles", set->home);
+		if ((r = file_write(path, bytes_of_buf(&said), 0600, e)) != 0)
+			return r;
+	}
+	set->bind = strcmp(buf_str(&said), unbound) != 0; /* unreadable: the safe way */
+	if (!set->bind)
+		slog(SLOG_WARN, "key handles are bound to nobody, as the service before made them: "
+		    "[handles] bind = true makes them safe once all who hold some have asked anew");
+	return 0;
+}
+
+static void
+reload(void *ctx)
+{
+	struct service *s = ctx;
+	AUTO(keyd_settings) next = NULL;
+	struct err e;
+
+	slog(SLOG_INFO, "Detected change in config files. Updating config.");
+	if (read_settings(&next, &s->place, &e) != 0 || inherit_binding(next, &e) != 0) {
+		slog(SLOG_WARN, "The configuration stays as it was: %s", e.msg);
+		return;
+	}
+	if (keyd_settings_adopt(s->settings, next))
+		slog(SLOG_WARN, "Only principals, [handles] and max_requests change in a running service: the rest needs a restart.");
+	s->rules.per_uid = s->settings->max_requests;
+	slog(SLOG_INFO, "Config update finished.");
+}
+
+static void
+on_hangup(void *ctx, int signo)
+{
+	(void)signo;
+	reload(ctx);
+}
+
+static void
+stopped(void *ctx)
+{
+	struct service *s = ctx;
+
+	loop_stop(s->loop, 0);
+}
+
+static void
+on_end(void *ctx, int signo)
+{
+	struct service *s = ctx;
+
+	(void)signo;
+	if (!s->draining)
+		api_drain(s->api, stopped, s);
+	s->draining = true;
+}
+
+/* --- confinement --- */
+
+/* Keys must not reach the swap; a limit that is too small would end us when memory grows, so all or nothing. */
+static bool
+lock_memory(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &lim) != 0 || lim.rlim_cur != RLIM_INFINITY)
+		return false;
+	return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
+}
+
+/* The directory that a path is in: what is there may be replaced by another file of that name. */
+static const char *
+parent_of(char out[PLACE_MAX], const char *path)
+{
+	char *slash;
+
+	(void)snprintf(out, PLACE_MAX, "%s", path);
+	slash = strrchr(out, '/');
+	if (slash != NULL)
+		slash[slash == out ? 1 : 0] = 0;
+	return out;
+}
+
+static int
+confine(const struct service *s, struct err *e)
+{
+	const struct keyd_settings *set = s->settings;
+	struct sandbox_path *paths = mem_zalloc_n(set->n_preloaded + 4, sizeof(*paths));
+	char (*parents)[PLACE_MAX] = mem_zalloc_n(set->n_preloaded + 1, sizeof(*parents));
+	struct sandbox box = { .paths = paths, .network = false };
+	AUTO_BUF report = { 0 };
+	bool locked = lock_memory(), weak = false;
+	size_t n = 0;
+	int r;
+
+	paths[n++] = (struct sandbox_path){ set->home, true };
+	paths[n++] = (struct sandbox_path){ parent_of(parents[0], s->place.config_file), false };
+	paths[n++] = (struct sandbox_path){ s->place.config_dir, false };
+	for (size_t i = 0; i < set->n_preloaded; i++)
+		if (set->preloaded[i].path != NULL)
+			paths[n++] = (struct sandbox_path){ parent_of(parents[i + 1], set->preloaded[i].path), false };
+	r = sandbox_enter(&box, &report, &weak, e);
+	if (r == 0)
+		slog(weak ? SLOG_WARN : SLOG_INFO, "Confined: %s swap=%s", buf_str(&report), locked ? "never" : "possible");
+	mem_free(paths);
+	mem_free(parents);
+	return r;
+}
+
+/* --- beginning and end --- */
+
+/* Home's parents are everybody's to pass, home is not; missing ones are made. */
+static int
+make_home(const char *home, struct err *e)
+{
+	char path[PLACE_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s", home);
+	for (char *p = strchr(path + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
+		int r;
+
+		*p = 0;
+		r = file_mkdir(path, 0755, e);
+		*p = '/';
+		if (r != 0)
+			return r;
+	}
+	return file_mkdir(home, 0700, e);
+}
+
+/* One process a home: two would undo each other's generations. */
+static int
+open_home(struct service *s, struct err *e)
+{
+	char path[PLACE_MAX + sizeof(LOCK_NAME) + 1];
+	int r = make_home(s->settings->home, e);
+
+	(void)snprintf(path, sizeof(path), "%s/%s", s->settings->home, LOCK_NAME);
+	if (r == 0 && (r = file_lock(&s->lock, path, e)) == 0)
+		r = inherit_binding(s->settings, e);
+	return r == 0 ? store_new(&s->store, s->settings, e) : r;
+}
+
+static int
+start(struct service *s, struct err *e)
+{
+	int r = read_settings(&s->settings, &s->place, e);
+
+	if (r != 0 || (r = open_home(s, e)) != 0)
+		return r;
+	if (s->settings->socket != NULL)
+		(void)snprintf(s->place.socket, sizeof(s->place.socket), "%s", s->settings->socket);
+	s->desk = (struct desk){ s->store, s->settings };
+	s->rules = (struct api_service){
+		.name = "aziot-keyd", .versions = desk_versions, .routes = desk_routes,
+		.per_uid = s->settings->max_requests, .close_when_full = s->settings->close_when_full,
+	};
+	s->loop = loop_new();
+	loop_on_signal(s->loop, SIGTERM, on_end, s);
+	loop_on_signal(s->loop, SIGINT, on_end, s);
+	loop_on_signal(s->loop, SIGHUP, on_hangup, s);
+	if ((r = api_new(&s->api, s->loop, &s->rules, &s->place, &s->desk, e)) != 0)
+		return r;
+	s->watch = settings_watch_new(s->loop, &s->place, reload, s);
+	return confine(s, e);
+}
+
+static void
+finish(struct service *s)
+{
+	settings_watch_free(s->watch);
+	api_free(s->api);
+	loop_free(s->loop);
+	store_free(s->store);
+	keyd_settings_free(s->settings);
+	fd_autoclose(&s->lock);
+}
+
+int
+keyd_main(const struct place *p)
+{
+	struct service s = { .place = *p, .lock = -1 };
+	struct err e;
+	int status = 1;
+
+	slog_open("aziot_keyd");
+	slog_filter(p->log_filter);
+	slog(SLOG_INFO, "Starting service...");
+	slog(SLOG_INFO, "Version - " ESTUARY_VERSION);
+	if (start(&s, &e) == 0) {
+		peer_notify("READY=1");
+		status = loop_run(s.loop);
+		slog(SLOG_INFO, "Stopped server.");
+	} else {
+		slog_fatal(&e);
+	}
+	finish(&s);
+	return status;
+}

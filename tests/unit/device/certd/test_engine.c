@@ -1,0 +1,754 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* certd/test_engine.c - credentials live through outages and wrong clocks, and stop for an operator alone */
+#include "world.h"
+
+static void
+live(void)
+{
+	assert_int_equal(need(), 0);
+	pass(10 * MINUTE_S, MINUTE_S);
+	assert_int_equal(credential()->gen.state, GEN_IDLE);
+	had_pair = true;
+	server.asked = server.issued = server.probed = 0;
+	told[0] = 0;
+}
+
+static void
+live_until_due(void)
+{
+	live();
+	world_now = rotation_renew_at(credential()) - 1;
+}
+
+/* --- coming to life --- */
+
+static void
+nobody_asks_for_an_identity_that_nobody_needs(void **state)
+{
+	(void)state;
+	pass(DAY_S, 10 * MINUTE_S);
+	assert_int_equal(server.asked, 0);
+	assert_int_equal(credential()->pair, PAIR_NONE);
+}
+
+static void
+the_first_need_enrols_by_the_bootstrap_once_for_all_who_wait(void **state)
+{
+	struct name n = device_name();
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		engine_need(engine, ID, &n, URL, on_ready, NULL);
+	need_answers = 0;
+	pump();
+	assert_int_equal(need_answers, 5);
+	assert_int_equal(need_why.code, 0);
+	assert_int_equal(server.issued, 1);
+	assert_string_equal(server.client, KEY); /* the proof, after the enrolment */
+	assert_string_equal(credential()->subject, "CN=pump-7");
+	assert_true(pair_served());
+}
+
+static void
+a_need_that_fails_says_why_and_the_next_one_soon_after_hears_the_same(void **state)
+{
+	(void)state;
+	server.down = true;
+	assert_int_equal(need(), E_UNAVAIL);
+	assert_non_null(strstr(need_why.msg, "no route"));
+	assert_int_equal(server.asked, 1);
+	assert_int_equal(need(), E_UNAVAIL);
+	assert_int_equal(server.asked, 1);
+	world_now += 11;
+	server.down = false;
+	assert_int_equal(need(), 0);
+	assert_int_equal(server.asked, 2);
+	engine_need(engine, "nobody", NULL, NULL, on_ready, NULL);
+	pump();
+	assert_int_equal(need_why.code, E_NOTFOUND);
+}
+
+static void
+it_is_renewed_where_it_was_enrolled_also_after_a_restart(void **state)
+{
+	(void)state;
+	settings.n_urls = 0;
+	engine_configure(engine, &settings);
+	live_until_due();
+	server.url[0] = 0;
+	restart();
+	pass(10 * MINUTE_S, MINUTE_S);
+	assert_int_equal(server.issued, 1);
+	assert_string_equal(server.url, URL);
+}
+
+/* --- renewal --- */
+
+static void
+a_renewal_comes_at_its_time_with_a_new_key_by_the_old_one(void **state)
+{
+	int key;
+
+	(void)state;
+	live_until_due();
+	key = *slot_of(KEY);
+	pass(1, 1);
+	assert_int_equal(server.issued, 1);
+	assert_true(*slot_of(KEY) != key);
+	assert_int_equal(credential()->gen.number, 2);
+	assert_string_equal(server.client, KEY);
+	assert_int_equal(*slot_of(TEMP), -1);
+	assert_non_null(strstr(told, "Attempting to renew certificate est-id.\n"));
+	assert_non_null(strstr(told, "Certificate est-id was renewed. Next renewal at 20"));
+	assert_non_null(strstr(told, "+00:00.\n"));
+	restart();
+	pump();
+	assert_non_null(strstr(told, "Certificate est-id will be auto-renewed. Next renewal at 20"));
+}
+
+static void
+it_is_at_once_when_an_operator_wants_it(void **state)
+{
+	struct err e;
+
+	(void)state;
+	live();
+	assert_int_equal(engine_renew_now(engine, ID, &e), 0);
+	assert_int_equal(engine_renew_now(engine, "nobody", &e), E_NOTFOUND);
+	pump();
+	assert_int_equal(credential()->gen.number, 2);
+}
+
+static void
+simplereenroll_is_used_where_it_is_configured(void **state)
+{
+	struct issuance entry = { .id = (char *)ID, .method = METHOD_EST, .reenroll = true };
+
+	(void)state;
+	settings.issuance = &entry;
+	settings.n_issuance = 1;
+	engine_configure(engine, &settings);
+	live_until_due();
+	assert_false(server.reenroll);
+	pass(1, 1);
+	assert_int_equal(server.issued, 1);
+	assert_true(server.reenroll);
+}
+
+static void
+a_server_that_is_away_for_400_days_finds_a_device_that_still_asks(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	live_until_due();
+	server.down = true;
+	pass(10 * DAY_S, 10 * MINUTE_S);
+	assert_non_null(strstr(told, "Tried to renew est-id, but no route to the server. Retrying at 20"));
+	had_pair = false; /* it expires */
+	pass(390 * DAY_S, 10 * MINUTE_S);
+	before = server.asked;
+	assert_in_range(before, 390 * 24, 400 * 48);
+	assert_string_equal(server.client, "boot-key");
+	server.down = false;
+	pass(HOUR_S, MINUTE_S);
+	assert_int_equal(server.issued, 1);
+	assert_true(pair_served());
+}
+
+static void
+a_request_that_waits_for_approval_is_repeated_with_the_same_key_when_told(void **state)
+{
+	int key;
+
+	(void)state;
+	live_until_due();
+	server.says = JOB_PENDING;
+	server.retry_after_s = HOUR_S;
+	pass(59 * MINUTE_S, MINUTE_S);
+	assert_int_equal(server.asked, 1);
+	key = *slot_of(TEMP);
+	assert_true(key >= 0);
+	restart();
+	pass(59 * MINUTE_S, MINUTE_S);
+	assert_int_equal(server.asked, 2);
+	server.says = JOB_DONE;
+	pass(HOUR_S, MINUTE_S);
+	assert_int_equal(server.issued, 1);
+	assert_int_equal(*slot_of(KEY), key);
+}
+
+static void
+an_answer_that_is_no_good_costs_its_key(void **state)
+{
+	int key;
+
+	(void)state;
+	live_until_due();
+	server.says = JOB_BAD_ANSWER;
+	pass(2, 1);
+	key = *slot_of(TEMP);
+	pass(MINUTE_S, 1);
+	assert_int_not_equal(*slot_of(TEMP), key);
+	assert_string_equal(credential()->gen.error.check, "wrong-name");
+	server.says = JOB_DONE;
+	pass(HOUR_S, MINUTE_S);
+	assert_int_equal(credential()->gen.number, 2);
+}
+
+static void
+certificates_of_two_minutes_are_always_fresh(void **state)
+{
+	(void)state;
+	server.life_s = 120;
+	assert_int_equal(need(), 0);
+	had_pair = true;
+	for (int i = 0; i < 1200; i++) {
+		pass(1, 1);
+		assert_true(rotation_usable(credential(), world_now));
+	}
+	assert_in_range(server.issued, 11, 15);
+}
+
+static void
+a_certificate_that_is_due_as_it_comes_is_not_asked_for_without_end(void **state)
+{
+	(void)state;
+	server.life_s = 100 * DAY_S;
+	server.backdate_s = 90 * DAY_S;
+	assert_int_equal(need(), 0);
+	pass(DAY_S, MINUTE_S);
+	assert_in_range(server.issued, 2, 10);
+}
+
+/* --- clocks --- */
+
+static void
+a_clock_that_is_set_far_off_and_back_costs_nothing(void **state)
+{
+	static const int64_t steps[] = { -50 * 365 * DAY_S, -1 * DAY_S, -HOUR_S, HOUR_S, 3650 * DAY_S };
+
+	(void)state;
+	live();
+	for (size_t i = 0; i < N_OF(steps); i++) {
+		int64_t right = world_now;
+
+		had_pair = false;
+		server.down = true;
+		world_now = right + steps[i];
+		pass(20 * MINUTE_S, MINUTE_S);
+		assert_int_equal(engine->clock_odd, steps[i] < -DAY_S);
+		server.down = false;
+		world_now = right + 20 * MINUTE_S;
+		pass(2 * MINUTE_S, MINUTE_S);
+		assert_true(rotation_usable(credential(), world_now));
+		assert_true(pair_served());
+		assert_int_equal(credential()->gen.state, GEN_IDLE);
+		had_pair = true;
+	}
+}
+
+static void
+a_renewal_that_came_due_under_a_wrong_clock_is_done_when_it_is_right(void **state)
+{
+	int64_t right;
+
+	(void)state;
+	live_until_due();
+	right = world_now + 1;
+	server.down = true;
+	world_now = 60; /* a boot without a battery */
+	restart();
+	pass(HOUR_S, MINUTE_S);
+	assert_int_equal(server.asked, 0);
+	server.down = false;
+	world_now = right;
+	pass(2 * MINUTE_S, MINUTE_S);
+	assert_int_equal(credential()->gen.number, 2);
+}
+
+static void
+a_pause_that_another_clock_made_is_not_waited_for(void **state)
+{
+	(void)state;
+	live_until_due();
+	server.down = true;
+	pass(HOUR_S, MINUTE_S);
+	world_now += 3650 * DAY_S;
+	had_pair = false;
+	pump();
+	world_now -= 3650 * DAY_S;
+	server.down = false;
+	pass(2 * MINUTE_S, MINUTE_S);
+	assert_int_equal(credential()->gen.number, 2);
+}
+
+/* --- proofs and refusals --- */
+
+static void
+the_old_pair_is_kept_until_the_new_one_was_taken(void **state)
+{
+	int old;
+
+	(void)state;
+	live_until_due();
+	old = *slot_of(KEY);
+	assert_int_equal(server.probed, 0);
+	pass(1, 1);
+	assert_int_equal(server.probed, 1);
+	assert_true(credential()->gen.proved);
+	assert_int_equal(*before_of(KEY), -1);
+	/* A use by somebody else proves as well. */
+	world_now = rotation_renew_at(credential()) - 1;
+	old = *slot_of(KEY);
+	server.refuses_new = true;
+	pass(1, 1);
+	assert_int_equal(credential()->gen.state, GEN_SWITCHED);
+	assert_int_equal(*before_of(KEY), old);
+	keys[*slot_of(KEY)].proved = true;
+	engine_used(engine, ID, true);
+	pump();
+	assert_int_equal(credential()->gen.state, GEN_IDLE);
+	assert_int_equal(*before_of(KEY), -1);
+}
+
+static void
+a_new_pair_that_is_refused_three_times_gives_way_to_the_old(void **state)
+{
+	uint8_t old[SHA256_LEN];
+	int key;
+
+	(void)state;
+	live_until_due();
+	key = *slot_of(KEY);
+	memcpy(old, credential()->sha256, sizeof(old));
+	server.refuses_new = true;
+	for (int i = 0; i < 600 && strstr(told, "is served again") == NULL; i++)
+		pass(1, 1);
+	assert_int_equal(server.probed, 3);
+	assert_int_equal(*slot_of(KEY), key);
+	assert_memory_equal(credential()->sha256, old, sizeof(old));
+	assert_true(rotation_usable(credential(), world_now));
+	assert_string_equal(credential()->gen.error.outcome, "rolled-back");
+	pass(4 * DAY_S, MINUTE_S);
+	assert_in_range(server.issued, 2, 60); /* again and again, with ever longer pauses */
+	server.refuses_new = false;
+	pass(DAY_S, MINUTE_S);
+	assert_true(credential()->gen.proved && *slot_of(KEY) != key);
+	assert_int_equal(credential()->gen.setbacks, 0);
+}
+
+static void
+an_identity_that_servers_refuse_is_enrolled_anew_for_the_next_who_needs_it(void **state)
+{
+	(void)state;
+	live();
+	server.refuses_identity = true;
+	engine_used(engine, ID, false);
+	pump();
+	assert_int_equal(server.asked, 0);
+	assert_int_equal(need(), 0);
+	assert_int_equal(server.issued, 1);
+	assert_int_equal(credential()->gen.number, 2);
+}
+
+static void
+a_renewal_that_is_refused_is_tried_by_the_bootstrap_next(void **state)
+{
+	(void)state;
+	live_until_due();
+	server.refuses_identity = true;
+	for (int i = 0; i < 300 && server.issued == 0; i++)
+		pass(1, 1);
+	assert_int_equal(server.issued, 1);
+	assert_int_equal(server.asked, 2);
+}
+
+/* --- files and keys in other hands --- */
+
+static void
+what_an_operator_deletes_is_asked_for_at_once(void **state)
+{
+	char path[PLACE_MAX * 2];
+	struct err e;
+
+	(void)state;
+	live();
+	had_pair = false;
+	assert_int_equal(certs_path(path, &settings, ID, &e), 0);
+	assert_int_equal(unlink(path), 0);
+	*slot_of(KEY) = -1;
+	pass(MINUTE_S, MINUTE_S);
+	assert_int_equal(server.issued, 1);
+	assert_true(pair_served());
+}
+
+/* Also between the proof and the end of its predecessor, which then is served again. */
+static void
+a_key_that_vanishes_before_the_one_before_it_is_gone_brings_that_back(void **state)
+{
+	int old;
+
+	(void)state;
+	live_until_due();
+	old = *slot_of(KEY);
+	server.refuses_new = true;
+	pass(1, 1);
+	keyd_down = true;
+	keys[*slot_of(KEY)].proved = true;
+	engine_used(engine, ID, true);
+	pass(5 * MINUTE_S, MINUTE_S);
+	assert_int_equal(credential()->gen.state, GEN_SWITCHED);
+	assert_true(credential()->gen.proved);
+	*slot_of(KEY) = -1;
+	had_pair = false; /* that is nothing the engine can know */
+	keyd_down = false;
+	server.down = true;
+	pass(7 * HOUR_S, MINUTE_S);
+	assert_int_equal(*slot_of(KEY), old);
+	assert_true(rotation_usable(credential(), world_now));
+	assert_true(pair_served());
+}
+
+static void
+a_key_that_vanished_is_noticed_when_somebody_says_look(void **state)
+{
+	(void)state;
+	live();
+	had_pair = false;
+	*slot_of(KEY) = -1;
+	engine_look(engine, ID);
+	pump();
+	assert_int_equal(server.issued, 1);
+	assert_true(pair_served());
+}
+
+static void
+a_certificate_that_others_replace_is_scheduled_anew(void **state)
+{
+	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX);
+	struct name n = device_name();
+	struct err e;
+
+	(void)state;
+	live();
+	put_cert(&pem, spki_of(*slot_of(KEY)), &n, world_now, world_now + 10 * DAY_S);
+	assert_int_equal(certs_write(&settings, ID, bytes_of_buf(&pem), &e), 0);
+	pass(MINUTE_S, MINUTE_S);
+	assert_int_equal(server.issued, 0);
+	assert_in_range(rotation_renew_at(credential()), world_now + 7 * DAY_S, world_now + 9 * DAY_S);
+	pass(9 * DAY_S, 10 * MINUTE_S);
+	assert_int_equal(server.issued, 1);
+}
+
+static void
+a_keys_service_that_is_down_is_no_reason_to_enrol(void **state)
+{
+	(void)state;
+	live();
+	keyd_down = true;
+	restart();
+	assert_int_equal(need(), E_UNAVAIL);
+	assert_non_null(strstr(need_why.msg, "Keys Service"));
+	keyd_down = false;
+	pass(5 * MINUTE_S, MINUTE_S);
+	assert_int_equal(need(), 0);
+	assert_int_equal(server.asked, 0);
+}
+
+static void
+a_key_that_keyd_will_not_replace_is_kept_rather_than_its_certificate_lost(void **state)
+{
+	int key;
+
+	(void)state;
+	live_until_due();
+	key = *slot_of(KEY);
+	keyd_fixed = true;
+	pass(DAY_S, MINUTE_S);
+	assert_int_equal(*slot_of(KEY), key);
+	assert_true(credential()->life.not_before > world_now - DAY_S);
+	assert_true(pair_served());
+	assert_non_null(strstr(told, "will not replace key est-key"));
+}
+
+static void
+a_preloaded_identity_is_watched_and_never_replaced(void **state)
+{
+	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX), after = { 0 };
+	char path[PLACE_MAX];
+	struct preloaded row = { .id = (char *)ID, .path = path };
+	struct name n = device_name();
+	struct err e;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/mine.pem", home_now);
+	settings.preloaded = &row;
+	settings.n_preloaded = 1;
+	engine_configure(engine, &settings);
+	*slot_of(KEY) = make_key();
+	put_cert(&pem, spki_of(*slot_of(KEY)), &n, world_now, world_now + DAY_S);
+	assert_int_equal(__real_file_write(path, bytes_of_buf(&pem), 0644, &e), 0);
+	assert_int_equal(need(), 0);
+	pass(2 * DAY_S, 10 * MINUTE_S);
+	assert_int_equal(need(), E_POLICY);
+	assert_int_equal(engine_renew_now(engine, ID, &e), E_POLICY);
+	assert_int_equal(server.asked, 0);
+	assert_int_equal(file_read(&after, path, CERTS_FILE_MAX, &e), 0);
+	assert_true(bytes_equal(bytes_of_buf(&after), bytes_of_buf(&pem)));
+}
+
+/* --- operators and settings --- */
+
+static void
+an_operator_stops_it_for_good_and_resumes_it(void **state)
+{
+	struct err e;
+
+	(void)state;
+	live();
+	assert_int_equal(engine_set_disabled(engine, ID, true, &e), 0);
+	restart();
+	assert_int_equal(need(), 0); /* it is still used */
+	had_pair = false;
+	pass(200 * DAY_S, HOUR_S);
+	assert_int_equal(server.asked, 0);
+	assert_int_equal(need(), E_POLICY);
+	assert_int_equal(engine_renew_now(engine, ID, &e), E_POLICY);
+	assert_int_equal(engine_set_disabled(engine, ID, false, &e), 0);
+	pump();
+	assert_int_equal(server.issued, 1);
+}
+
+static void
+settings_may_change_at_any_moment(void **state)
+{
+	struct certd_settings other = settings;
+	int64_t at;
+
+	(void)state;
+	live();
+	server.down = true;
+	world_now = rotation_renew_at(credential());
+	pump();
+	at = credential()->gen.next_try;
+	assert_true(at > world_now);
+	engine_configure(engine, &other); /* state and timers stay */
+	assert_int_equal(credential()->gen.next_try, at);
+	engine_need(engine, ID, NULL, NULL, on_ready, NULL);
+	other.est_auth.identity_cert = NULL;
+	engine_configure(engine, &other);
+	pump();
+	assert_int_equal(need_why.code, E_NOTFOUND);
+	assert_null(engine_find(engine, ID));
+	engine_configure(engine, &settings);
+	pump();
+	assert_int_equal(credential()->gen.number, 1);
+}
+
+/* --- certificates that certd manages for others --- */
+
+static struct issuance
+managed(enum certd_method method)
+{
+	struct issuance i = { .id = (char *)"web", .method = method, .days = 30, .has_subject = true,
+		.pk = (char *)"web-key", .auto_renew = true, .policy = policy_default };
+
+	i.subject = device_name();
+	return i;
+}
+
+static struct credential *
+manage(struct issuance *i)
+{
+	settings.issuance = i;
+	settings.n_issuance = 1;
+	engine_configure(engine, &settings);
+	pump();
+	return engine_find(engine, i->id);
+}
+
+static void
+self_signed_certificates_renew_with_the_key_they_have(void **state)
+{
+	struct issuance i = managed(METHOD_SELF_SIGNED);
+	struct credential *c;
+	int key;
+
+	(void)state;
+	i.policy.rotate_key = false;
+	c = manage(&i);
+	assert_int_equal(c->gen.number, 1);
+	assert_true(c->gen.proved);
+	key = *slot_of("web-key");
+	pass(25 * DAY_S, HOUR_S);
+	assert_int_equal(c->gen.number, 2);
+	assert_int_equal(c->gen.state, GEN_IDLE);
+	assert_int_equal(*slot_of("web-key"), key);
+	i.policy.rotate_key = true;
+	engine_configure(engine, &settings);
+	pass(25 * DAY_S, HOUR_S);
+	assert_int_equal(c->gen.number, 3);
+	assert_int_not_equal(*slot_of("web-key"), key);
+	assert_int_equal(server.asked, 0);
+}
+
+static void
+local_issuance_says_what_is_missing_and_goes_on_when_it_is_there(void **state)
+{
+	struct issuance i = managed(METHOD_LOCAL_CA);
+	struct credential *c = manage(&i);
+
+	(void)state;
+	assert_int_equal(c->gen.number, 0);
+	assert_non_null(strstr(c->gen.error.text, "local_ca"));
+	settings.local_ca_cert = (char *)"boot";
+	settings.local_ca_pk = (char *)"boot-key";
+	engine_configure(engine, &settings);
+	pass(5 * MINUTE_S, MINUTE_S);
+	assert_int_equal(c->gen.number, 1);
+	assert_true(c->gen.proved);
+}
+
+static void
+a_managed_certificate_is_asked_for_by_the_identity_which_is_made_first(void **state)
+{
+	struct issuance i = managed(METHOD_EST);
+	struct credential *c;
+
+	(void)state;
+	server.down = true;
+	c = manage(&i);
+	assert_int_equal(c->gen.number, 0);
+	assert_string_equal(server.client, "boot-key");
+	server.down = false;
+	pass(5 * MINUTE_S, MINUTE_S);
+	assert_int_equal(c->gen.number, 1);
+	assert_int_equal(credential()->gen.number, 1);
+	assert_int_equal(server.issued, 2);
+	assert_true(c->gen.proved);
+}
+
+/* The server it comes from may not be the one that it is for. */
+static void
+a_managed_certificate_that_its_server_never_takes_is_served_all_the_same(void **state)
+{
+	struct issuance i = managed(METHOD_EST);
+	struct credential *c;
+
+	(void)state;
+	live();
+	server.refuses_new = true;
+	c = manage(&i);
+	pass(HOUR_S, MINUTE_S);
+	assert_int_equal(server.issued, 1);
+	assert_int_equal(server.probed, 3);
+	assert_int_equal(c->gen.number, 1);
+	assert_int_equal(c->gen.state, GEN_IDLE);
+	assert_false(c->gen.taken_once);
+}
+
+static void
+a_pair_is_not_switched_under_an_exchange_that_uses_it(void **state)
+{
+	int key;
+
+	(void)state;
+	live_until_due();
+	key = *slot_of(KEY);
+	assert_int_equal(need(), 0); /* and now it is in use */
+	world_now++;
+	pump();
+	assert_int_equal(credential()->gen.state, GEN_STAGED);
+	assert_int_equal(*slot_of(KEY), key);
+	engine_used(engine, ID, true);
+	pump();
+	assert_int_not_equal(*slot_of(KEY), key);
+	/* Who never says that he is done is waited for no longer than an exchange can last. */
+	key = *slot_of(KEY);
+	world_now = rotation_renew_at(credential()) - 1;
+	assert_int_equal(need(), 0);
+	pass(60, 1);
+	assert_int_equal(*slot_of(KEY), key);
+	pass(20, 1);
+	assert_int_not_equal(*slot_of(KEY), key);
+}
+
+/* --- what is told --- */
+
+static void
+the_status_says_it_all(void **state)
+{
+	AUTO_JSON list = json_array();
+	json_t *o, *why;
+
+	(void)state;
+	live_until_due();
+	server.down = true;
+	pass(2, 1);
+	engine_status(engine, list);
+	assert_int_equal(json_array_size(list), 1);
+	o = json_array_get(list, 0);
+	assert_string_equal(json_str(o, "id", ""), ID);
+	assert_string_equal(json_str(o, "key_id", ""), KEY);
+	assert_string_equal(json_str(o, "source", ""), "est identity");
+	assert_string_equal(json_str(o, "url", ""), URL);
+	assert_string_equal(json_str(o, "state", ""), "asked");
+	assert_string_equal(json_str(o, "subject", ""), "CN=pump-7");
+	assert_int_equal(json_int(o, "generation", 0), 1);
+	assert_int_equal(json_int(o, "tries", 0), 1);
+	assert_true(json_flag(o, "proved", false) && json_flag(o, "usable", false));
+	assert_true(json_flag(o, "clock_trusted", false));
+	assert_false(json_flag(o, "disabled", true) || json_flag(o, "preloaded", true));
+	assert_int_equal(json_int(o, "not_after", 0), credential()->life.not_after);
+	assert_in_range(json_int(o, "next_renewal", 0), world_now, world_now + DAY_S);
+	assert_in_range(json_int(o, "last_success", 0), 1, world_now);
+	why = json_object_get(o, "last_error");
+	assert_string_equal(json_str(why, "outcome", ""), "no-server");
+	assert_string_equal(json_str(why, "text", ""), "no route to the server");
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, world_open, world_close)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(nobody_asks_for_an_identity_that_nobody_needs),
+		T(the_first_need_enrols_by_the_bootstrap_once_for_all_who_wait),
+		T(a_need_that_fails_says_why_and_the_next_one_soon_after_hears_the_same),
+		T(it_is_renewed_where_it_was_enrolled_also_after_a_restart),
+		T(a_renewal_comes_at_its_time_with_a_new_key_by_the_old_one),
+		T(it_is_at_once_when_an_operator_wants_it),
+		T(simplereenroll_is_used_where_it_is_configured),
+		T(a_server_that_is_away_for_400_days_finds_a_device_that_still_asks),
+		T(a_request_that_waits_for_approval_is_repeated_with_the_same_key_when_told),
+		T(an_answer_that_is_no_good_costs_its_key),
+		T(certificates_of_two_minutes_are_always_fresh),
+		T(a_certificate_that_is_due_as_it_comes_is_not_asked_for_without_end),
+		T(a_clock_that_is_set_far_off_and_back_costs_nothing),
+		T(a_renewal_that_came_due_under_a_wrong_clock_is_done_when_it_is_right),
+		T(a_pause_that_another_clock_made_is_not_waited_for),
+		T(the_old_pair_is_kept_until_the_new_one_was_taken),
+		T(a_new_pair_that_is_refused_three_times_gives_way_to_the_old),
+		T(an_identity_that_servers_refuse_is_enrolled_anew_for_the_next_who_needs_it),
+		T(a_renewal_that_is_refused_is_tried_by_the_bootstrap_next),
+		T(what_an_operator_deletes_is_asked_for_at_once),
+		T(a_key_that_vanishes_before_the_one_before_it_is_gone_brings_that_back),
+		T(a_key_that_vanished_is_noticed_when_somebody_says_look),
+		T(a_certificate_that_others_replace_is_scheduled_anew),
+		T(a_keys_service_that_is_down_is_no_reason_to_enrol),
+		T(a_key_that_keyd_will_not_replace_is_kept_rather_than_its_certificate_lost),
+		T(a_preloaded_identity_is_watched_and_never_replaced),
+		T(an_operator_stops_it_for_good_and_resumes_it),
+		T(settings_may_change_at_any_moment),
+		T(self_signed_certificates_renew_with_the_key_they_have),
+		T(local_issuance_says_what_is_missing_and_goes_on_when_it_is_there),
+		T(a_managed_certificate_is_asked_for_by_the_identity_which_is_made_first),
+		T(a_managed_certificate_that_its_server_never_takes_is_served_all_the_same),
+		T(a_pair_is_not_switched_under_an_exchange_that_uses_it),
+		T(the_status_says_it_all),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

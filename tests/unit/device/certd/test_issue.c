@@ -1,0 +1,732 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* certd/test_issue.c - which way a certificate is issued; workers, engine and time are played by this file */
+#include "device/certd/issue.h"
+
+#include "certd_kit.h"
+#include "device/certd/pending.h"
+
+/* --- time, that goes on when a test says so --- */
+
+struct loop_timer {
+	struct loop_timer *next;
+	loop_fn fn;
+	void *ctx;
+	uint64_t at;             /* UINT64_MAX: not armed */
+};
+
+static struct loop_timer *timers;
+static uint64_t now_ms;
+
+struct loop_timer *
+loop_timer_new(struct loop *l, loop_fn fn, void *ctx)
+{
+	struct loop_timer *t = mem_zalloc(sizeof(*t));
+
+	(void)l;
+	*t = (struct loop_timer){ .next = timers, .fn = fn, .ctx = ctx, .at = UINT64_MAX };
+	timers = t;
+	return t;
+}
+
+void
+loop_timer_in(struct loop_timer *t, uint64_t ms)
+{
+	t->at = now_ms + ms;
+}
+
+void
+loop_timer_free(struct loop_timer *t)
+{
+	struct loop_timer **at = &timers;
+
+	while (*at != t)
+		at = &(*at)->next;
+	*at = t->next;
+	mem_free(t);
+}
+
+/* So much time goes by, and what becomes due happens. */
+static void
+pass(uint64_t ms)
+{
+	struct loop_timer *t;
+
+	now_ms += ms;
+	do {
+		for (t = timers; t != NULL && t->at > now_ms; t = t->next)
+			continue;
+		if (t != NULL) {
+			t->at = UINT64_MAX;
+			t->fn(t->ctx);
+		}
+	} while (t != NULL);
+}
+
+static void
+turn(void)
+{
+	pass(0);
+}
+
+/* --- the workers and the engine, as the issuer meets them --- */
+
+struct workers_ticket {
+	struct job job;
+	workers_done fn;
+	void *ctx;
+	bool open;
+};
+
+static struct workers_ticket asked[16];
+static size_t n_asked;
+static engine_ready need_fn;
+static void *need_ctx;
+static char need_id[ID_MAX], need_url[JOB_URL_MAX], need_cn[NAME_VALUE_MAX];
+static struct buf engine_told; /* "used est-id 1;look x;" */
+
+struct workers_ticket *
+workers_run(struct workers *w, struct job *j, workers_done fn, void *ctx)
+{
+	struct workers_ticket *t = &asked[n_asked++];
+
+	(void)w;
+	assert_true(n_asked <= N_OF(asked));
+	*t = (struct workers_ticket){ .job = *j, .fn = fn, .ctx = ctx, .open = true };
+	*j = (struct job){ 0 };
+	return t;
+}
+
+void
+workers_cancel(struct workers *w, struct workers_ticket *t)
+{
+	(void)w;
+	t->open = false;
+}
+
+struct workers *
+workers_new(struct loop *l, const char *path)
+{
+	(void)l;
+	(void)path;
+	return NULL;
+}
+
+void
+workers_free(struct workers *w)
+{
+	(void)w;
+}
+
+void
+engine_need(struct engine *en, const char *cert_id, const struct name *subject, const char *fallback_url,
+    engine_ready fn, void *ctx)
+{
+	(void)en;
+	(void)snprintf(need_id, sizeof(need_id), "%s", cert_id);
+	(void)snprintf(need_url, sizeof(need_url), "%s", fallback_url);
+	(void)snprintf(need_cn, sizeof(need_cn), "%s", name_get(subject, OID_CN));
+	need_fn = fn;
+	need_ctx = ctx;
+}
+
+void
+engine_used(struct engine *en, const char *cert_id, bool taken)
+{
+	(void)en;
+	buf_printf(&engine_told, "used %s %d;", cert_id, taken);
+}
+
+void
+engine_look(struct engine *en, const char *cert_id)
+{
+	(void)en;
+	buf_printf(&engine_told, "look %s;", cert_id);
+}
+
+/* --- a world for one test --- */
+
+static struct place here;
+static struct issuer *issuer;
+static struct certd_settings *s;
+static struct key *key;
+static struct buf csr, cert;
+
+struct answer {
+	unsigned n;
+	struct buf pem;
+	struct err e;        /* code 0: there was a certificate */
+};
+
+static int
+setup(void **state)
+{
+	char path[PLACE_MAX * 2];
+
+	(void)state;
+	here = kit_place();
+	issuer = issuer_new(NULL, NULL, NULL);
+	key = kit_key();
+	kit_csr(&csr, key, "pump-7");
+	kit_cert(&cert, key, "pump-7");
+	n_asked = 0;
+	need_fn = NULL;
+	(void)snprintf(path, sizeof(path), "%s/boot.pem", here.prefix);
+	kit_write(path, "BOOT\n");
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	issuer_free(issuer);
+	for (size_t i = 0; i < n_asked; i++)
+		job_clear(&asked[i].job);
+	assert_null(timers);
+	certd_settings_free(s);
+	s = NULL;
+	key_free(key);
+	buf_free(&csr);
+	buf_free(&cert);
+	buf_free(&engine_told);
+	buf_free(&kit_warnings);
+	kit_remove(&here);
+	return 0;
+}
+
+static void
+configure(const char *text)
+{
+	struct certd_settings *before = s;
+	struct buf whole = { 0 };
+
+	buf_printf(&whole, "homedir_path = \"%s/home\"\n", here.prefix);
+	for (; *text != 0; text++) {
+		if (*text == '@')
+			buf_put_str(&whole, here.prefix);
+		else
+			buf_put_u8(&whole, (uint8_t)*text);
+	}
+	s = kit_settings(&here, buf_str(&whole));
+	buf_free(&whole);
+	issuer_configure(issuer, s);
+	certd_settings_free(before);
+}
+
+static void
+on_answer(void *ctx, const struct bytes *pem, const struct err *e)
+{
+	struct answer *a = ctx;
+	AUTO_BUF there = { 0 };
+
+	a->n++;
+	if (e != NULL) {
+		a->e = *e;
+		return;
+	}
+	buf_put_bytes(&a->pem, *pem);
+	/* Durable before it is told. */
+	if (certs_read(&there, s, "x", &a->e) == 0)
+		assert_true(bytes_equal(bytes_of_buf(&there), *pem));
+	a->e.code = 0;
+}
+
+static void
+start_as(struct answer *a, const char *id, const char *issuer_cert, const char *handle)
+{
+	struct issue_want w = { .id = id, .csr_pem = bytes_of_buf(&csr), .issuer_cert = issuer_cert,
+		.issuer_handle = handle, .uid = 1000 };
+	struct err e;
+
+	if (issue_start(issuer, &w, on_answer, a, &e) != 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(a->n, 0);
+}
+
+/* The worker's answer to the job asked last. */
+static void
+worker_says(enum job_outcome o, bool authenticated)
+{
+	struct workers_ticket *t = &asked[n_asked - 1];
+	struct job_result r = { .outcome = o, .retry_after_s = o == JOB_PENDING ? 1 : -1, .authenticated = authenticated };
+
+	assert_true(n_asked > 0 && t->open);
+	t->open = false;
+	(void)snprintf(r.text, sizeof(r.text), "the reason");
+	(void)snprintf(r.request_id, sizeof(r.request_id), "r17");
+	if (o == JOB_DONE)
+		buf_put_bytes(&r.chain, bytes_of_buf(&cert));
+	t->fn(t->ctx, &r);
+	job_result_clear(&r);
+	turn();
+}
+
+static const struct job *
+last_job(void)
+{
+	assert_true(n_asked > 0);
+	return &asked[n_asked - 1].job;
+}
+
+static void
+issued(struct answer *a)
+{
+	if (a->e.code != 0)
+		fail_msg("%s", a->e.msg);
+	assert_int_equal(a->n, 1);
+	assert_true(bytes_equal(bytes_of_buf(&a->pem), bytes_of_buf(&cert)));
+	buf_free(&a->pem);
+}
+
+static void
+failed(const struct answer *a, int code, const char *part)
+{
+	assert_int_equal(a->n, 1);
+	if (a->e.code != (enum err_code)code || strstr(a->e.msg, part) == NULL)
+		fail_msg("%d '%s' is not %d or lacks '%s'", a->e.code, a->e.msg, code, part);
+}
+
+/* --- local issuance --- */
+
+static void
+self_signed_uses_the_key_with_the_certificates_id(void **state)
+{
+	struct answer a = { 0 };
+
+	(void)state;
+	configure("[cert_issuance]\nx = { method = \"self_signed\", expiry_days = 7, common_name = \"forced\" }\n");
+	start_as(&a, "x", NULL, NULL);
+	turn();
+	assert_int_equal(last_job()->kind, JOB_SIGN);
+	assert_string_equal(last_job()->issuer_key, "x");
+	assert_int_equal(last_job()->issuer_chain.n, 0);
+	assert_int_equal(last_job()->days, 7);
+	assert_true(last_job()->force_subject);
+	assert_string_equal(name_get(&last_job()->subject, OID_CN), "forced");
+	assert_false(last_job()->allow_ca);
+	worker_says(JOB_DONE, false);
+	issued(&a);
+	assert_string_equal(buf_str(&engine_told), "look x;");
+}
+
+static void
+local_ca_signs_with_its_certificate_and_key(void **state)
+{
+	struct answer a = { 0 };
+	struct err e;
+
+	(void)state;
+	configure("[cert_issuance]\nlocal_ca = { cert = \"local-ca\", pk = \"ca-key\" }\nx = { method = \"local_ca\" }\n");
+	assert_int_equal(certs_write(s, "local-ca", bytes_of_buf(&cert), &e), 0);
+	start_as(&a, "x", NULL, NULL);
+	turn();
+	assert_string_equal(last_job()->issuer_key, "ca-key");
+	assert_true(bytes_equal(bytes_of_buf(&last_job()->issuer_chain), bytes_of_buf(&cert)));
+	assert_int_equal(last_job()->days, 30);
+	assert_false(last_job()->force_subject);
+	worker_says(JOB_DONE, false);
+	issued(&a);
+}
+
+static void
+an_explicit_issuer_goes_before_the_configured_method(void **state)
+{
+	struct answer a = { 0 };
+	struct err e;
+
+	(void)state;
+	configure("[cert_issuance]\nx = { method = \"self_signed\", expiry_days = 9 }\n");
+	assert_int_equal(certs_write(s, "aziot-edged-ca", bytes_of_buf(&cert), &e), 0);
+	start_as(&a, "x", "aziot-edged-ca", "sr=1&sig=2");
+	turn();
+	assert_string_equal(buf_str((struct buf *)(uintptr_t)&last_job()->issuer_handle), "sr=1&sig=2");
+	assert_string_equal(last_job()->issuer_key, "");
+	assert_true(last_job()->issuer_chain.n > 0);
+	assert_int_equal(last_job()->days, 9);
+	worker_says(JOB_DONE, false);
+	issued(&a);
+}
+
+static void
+an_explicit_issuer_needs_no_entry_and_gets_leaf_rights_alone(void **state)
+{
+	struct answer a = { 0 };
+	struct err e;
+
+	(void)state;
+	configure("");
+	assert_int_equal(certs_write(s, "aziot-edged-ca", bytes_of_buf(&cert), &e), 0);
+	start_as(&a, "aziot-edged/module/m:1:server", "aziot-edged-ca", "h");
+	turn();
+	assert_int_equal(last_job()->days, 30);
+	assert_false(last_job()->allow_ca);
+	worker_says(JOB_REQUEST_REFUSED, false);
+	failed(&a, E_POLICY, "the reason");
+}
+
+/* --- what the caller did wrong --- */
+
+static void
+parameter(const struct issue_want *w, int code, const char *start)
+{
+	struct answer a = { 0 };
+	struct err e;
+
+	assert_int_equal(issue_start(issuer, w, on_answer, &a, &e), code);
+	if (strncmp(e.msg, start, strlen(start)) != 0)
+		fail_msg("'%s' does not begin with '%s'", e.msg, start);
+	turn();
+	assert_int_equal(a.n, 0);
+	assert_int_equal(n_asked, 0);
+}
+
+static void
+wrong_parameters_are_named_and_nothing_begins(void **state)
+{
+	AUTO_BUF forged = { 0 };
+	struct issue_want w = { .id = "x", .csr_pem = bytes_of_buf(&csr) };
+
+	(void)state;
+	configure("[preloaded_certs]\np = \"file://@/boot.pem\"\nbad = \"file://@/boot.pem\"\nl = [\"p\"]\n"
+	    "[cert_issuance]\nx = { method = \"self_signed\" }\n");
+	w.csr_pem = bytes_of("no PEM");
+	parameter(&w, E_USAGE, "csr: ");
+	/* Another subject under the same signature is no proof of possession. */
+	{
+		AUTO_BUF der = { 0 };
+		uint8_t *at;
+
+		assert_int_equal(pem_decode(&der, bytes_of_buf(&csr), "CERTIFICATE REQUEST", NULL), 0);
+		at = memmem(der.p, der.n, "pump-7", 6);
+		assert_non_null(at);
+		at[5] = '8';
+		pem_encode(&forged, bytes_of_buf(&der), "CERTIFICATE REQUEST");
+	}
+	w.csr_pem = bytes_of_buf(&forged);
+	parameter(&w, E_USAGE, "csr: ");
+	w.csr_pem = bytes_of_buf(&csr);
+	w.issuer_cert = "gone";
+	w.issuer_handle = "h";
+	parameter(&w, E_USAGE, "issuer.certId: not found");
+	w.issuer_cert = "bad";
+	parameter(&w, E_USAGE, "issuer.certId: ");
+	w.issuer_handle = "";
+	parameter(&w, E_USAGE, "issuer.privateKeyHandle: ");
+	w.issuer_cert = NULL;
+	w.id = "p";
+	parameter(&w, E_POLICY, "certificate 'p': preloaded");
+	w.id = "l";
+	parameter(&w, E_POLICY, "certificate 'l': preloaded");
+	w.id = "";
+	parameter(&w, E_USAGE, "certId: ");
+}
+
+static void
+what_is_not_configured_fails_with_the_reason(void **state)
+{
+	struct answer none = { 0 }, url = { 0 }, ca = { 0 };
+
+	(void)state;
+	configure("[cert_issuance]\nurl = { method = \"est\", anonymous = true }\nca = { method = \"local_ca\" }\n");
+	start_as(&none, "x", NULL, NULL);
+	start_as(&url, "url", NULL, NULL);
+	start_as(&ca, "ca", NULL, NULL);
+	turn();
+	failed(&none, E_IO, "no [cert_issuance] entry");
+	failed(&url, E_IO, "EST URL is not configured");
+	failed(&ca, E_IO, "local CA is not configured");
+	assert_int_equal(n_asked, 0);
+}
+
+/* --- EST --- */
+
+#define WITH_IDENTITY                                                          \
+	"[cert_issuance.est]\nidentity_cert = \"est-id\"\nidentity_pk = \"est-key\"\n" \
+	"bootstrap_identity_cert = \"file://@/boot.pem\"\nbootstrap_identity_pk = \"boot-key\"\n" \
+	"[cert_issuance.est.urls]\ndefault = \"https://d/\"\n[cert_issuance.x]\nmethod = \"est\"\n"
+
+/* Up to the job that the identity's readiness leads to. */
+static void
+begin_with_identity(struct answer *a)
+{
+	struct err e;
+
+	configure(WITH_IDENTITY);
+	assert_int_equal(certs_write(s, "est-id", bytes_of("ID\n"), &e), 0);
+	start_as(a, "x", NULL, NULL);
+	turn();
+	assert_string_equal(need_id, "est-id");
+	assert_string_equal(need_url, "https://d/");
+	assert_string_equal(need_cn, "pump-7");
+	assert_int_equal(n_asked, 0);
+}
+
+static void
+est_waits_for_the_identity_and_forwards_the_request_unchanged(void **state)
+{
+	AUTO_BUF der = { 0 };
+	struct answer a = { 0 };
+
+	(void)state;
+	begin_with_identity(&a);
+	need_fn(need_ctx, NULL);
+	assert_int_equal(last_job()->kind, JOB_EST);
+	assert_string_equal(last_job()->client_key, "est-key");
+	assert_true(last_job()->any_name);
+	assert_false(last_job()->reenroll);
+	assert_int_equal(pem_decode(&der, bytes_of_buf(&csr), "CERTIFICATE REQUEST", NULL), 0);
+	assert_true(bytes_equal(bytes_of_buf(&der), bytes_of_buf(&last_job()->csr)));
+	worker_says(JOB_DONE, true);
+	issued(&a);
+	assert_string_equal(buf_str(&engine_told), "used est-id 1;look x;");
+}
+
+static void
+a_refused_identity_falls_back_to_the_bootstrap_pair_once(void **state)
+{
+	struct answer a = { 0 };
+
+	(void)state;
+	begin_with_identity(&a);
+	need_fn(need_ctx, NULL);
+	worker_says(JOB_CLIENT_REFUSED, false);
+	assert_int_equal(n_asked, 2);
+	assert_string_equal(last_job()->client_key, "boot-key");
+	worker_says(JOB_CLIENT_REFUSED, false);
+	assert_int_equal(n_asked, 2);
+	failed(&a, E_IO, "client-refused");
+	assert_string_equal(buf_str(&engine_told), "used est-id 0;");
+}
+
+static void
+a_server_that_is_away_says_nothing_about_the_identity(void **state)
+{
+	struct answer a = { 0 };
+
+	(void)state;
+	begin_with_identity(&a);
+	need_fn(need_ctx, NULL);
+	worker_says(JOB_NO_SERVER, false);
+	failed(&a, E_UNAVAIL, "the reason; request r17");
+	assert_int_equal(engine_told.n, 0);
+	assert_int_equal(n_asked, 1);
+}
+
+static void
+an_unusable_preloaded_identity_means_bootstrap_directly(void **state)
+{
+	struct err why = { .code = E_POLICY, .msg = "est-id: expired, and preloaded" };
+	struct answer a = { 0 };
+
+	(void)state;
+	begin_with_identity(&a);
+	need_fn(need_ctx, &why);
+	assert_string_equal(last_job()->client_key, "boot-key");
+	worker_says(JOB_DONE, true);
+	issued(&a);
+	assert_string_equal(buf_str(&engine_told), "look x;");
+}
+
+static void
+an_identity_that_cannot_be_had_fails_the_request(void **state)
+{
+	struct err why = { .code = E_UNAVAIL, .msg = "the EST server is away" };
+	struct answer a = { 0 };
+
+	(void)state;
+	begin_with_identity(&a);
+	need_fn(need_ctx, &why);
+	failed(&a, E_UNAVAIL, "EST identity: the EST server is away");
+	assert_int_equal(n_asked, 0);
+}
+
+static void
+with_basic_alone_no_identity_is_wanted(void **state)
+{
+	struct answer a = { 0 };
+
+	(void)state;
+	configure("[cert_issuance.x]\nmethod = \"est\"\nurl = \"https://x/\"\nusername = \"u\"\npassword = \"p\"\n");
+	start_as(&a, "x", NULL, NULL);
+	turn();
+	assert_null(need_fn);
+	assert_int_equal(last_job()->client_chain.n, 0);
+	assert_string_equal(last_job()->user, "u");
+	worker_says(JOB_DONE, false);
+	issued(&a);
+}
+
+#define ANONYMOUS "[cert_issuance.x]\nmethod = \"est\"\nurl = \"https://x/\"\nanonymous = true\n"
+
+static void
+requests_for_one_id_follow_each_other_and_others_do_not_wait(void **state)
+{
+	struct answer first = { 0 }, second = { 0 }, other = { 0 };
+
+	(void)state;
+	configure(ANONYMOUS "[cert_issuance.y]\nmethod = \"self_signed\"\n");
+	start_as(&first, "x", NULL, NULL);
+	start_as(&second, "x", NULL, NULL);
+	start_as(&other, "y", NULL, NULL);
+	turn();
+	assert_int_equal(n_asked, 2);
+	assert_int_equal(asked[0].job.kind, JOB_EST);
+	assert_int_equal(asked[1].job.kind, JOB_SIGN);
+	worker_says(JOB_DIED, false);
+	failed(&other, E_UNAVAIL, "died");
+	assert_int_equal(n_asked, 2);
+	job_clear(&asked[1].job);
+	n_asked = 1;
+	worker_says(JOB_DONE, false);
+	issued(&first);
+	assert_int_equal(n_asked, 2); /* now the second */
+	assert_int_equal(second.n, 0);
+	worker_says(JOB_DONE, false);
+	issued(&second);
+}
+
+static void
+a_pending_request_is_polled_and_its_certificate_given_to_who_asks_again(void **state)
+{
+	struct answer a = { 0 }, early = { 0 }, late = { 0 };
+
+	(void)state;
+	configure(ANONYMOUS);
+	start_as(&a, "x", NULL, NULL);
+	turn();
+	worker_says(JOB_PENDING, false);
+	failed(&a, E_PENDING, "pending");
+	/* The same request, signed anew, asks nobody. */
+	buf_reset(&csr);
+	kit_csr(&csr, key, "pump-7");
+	start_as(&early, "x", NULL, NULL);
+	turn();
+	failed(&early, E_PENDING, "has not decided");
+	pass(999);
+	assert_int_equal(n_asked, 1);
+	pass(200);
+	assert_int_equal(n_asked, 2);
+	assert_true(bytes_equal(bytes_of_buf(&asked[0].job.csr), bytes_of_buf(&asked[1].job.csr)));
+	worker_says(JOB_NO_SERVER, false); /* does not end the waiting */
+	start_as(&late, "x", NULL, NULL);
+	turn();
+	failed(&late, E_PENDING, "has not decided");
+	assert_int_equal(n_asked, 2);
+	pass(66000);
+	assert_int_equal(n_asked, 3);
+	worker_says(JOB_REQUEST_REFUSED, false); /* does */
+	pass(UINT32_MAX);
+	assert_int_equal(n_asked, 3);
+}
+
+static void
+a_certificate_that_came_later_is_on_disk_and_told_once(void **state)
+{
+	struct answer a = { 0 }, late = { 0 }, anew = { 0 };
+	AUTO_BUF there = { 0 };
+	struct err e;
+
+	(void)state;
+	configure(ANONYMOUS);
+	start_as(&a, "x", NULL, NULL);
+	turn();
+	worker_says(JOB_PENDING, false);
+	pass(1100);
+	worker_says(JOB_DONE, false);
+	assert_int_equal(certs_read(&there, s, "x", &e), 0);
+	start_as(&late, "x", NULL, NULL);
+	turn();
+	issued(&late);
+	assert_int_equal(n_asked, 2);
+	/* Who comes once more wants a new one. */
+	start_as(&anew, "x", NULL, NULL);
+	turn();
+	assert_int_equal(n_asked, 3);
+	worker_says(JOB_DONE, false);
+	issued(&anew);
+}
+
+static void
+another_request_for_the_id_replaces_the_pending_one(void **state)
+{
+	AUTO(key) other = kit_key();
+	struct answer a = { 0 }, b = { 0 }, first = { 0 };
+
+	(void)state;
+	configure(ANONYMOUS);
+	start_as(&a, "x", NULL, NULL);
+	turn();
+	worker_says(JOB_PENDING, false);
+	buf_reset(&csr);
+	kit_csr(&csr, other, "pump-7");
+	start_as(&b, "x", NULL, NULL);
+	turn();
+	assert_int_equal(n_asked, 2);
+	worker_says(JOB_PENDING, false);
+	failed(&b, E_PENDING, "pending");
+	buf_reset(&csr);
+	kit_csr(&csr, key, "pump-7");
+	start_as(&first, "x", NULL, NULL);
+	turn();
+	assert_int_equal(n_asked, 3);
+	worker_says(JOB_REQUEST_REFUSED, false);
+	failed(&first, E_POLICY, "request-refused");
+}
+
+static void
+what_cannot_be_written_is_not_told(void **state)
+{
+	struct answer a = { 0 };
+	char path[PLACE_MAX * 2];
+
+	(void)state;
+	configure(ANONYMOUS);
+	start_as(&a, "x", NULL, NULL);
+	turn();
+	(void)snprintf(path, sizeof(path), "%s/home", here.prefix);
+	kit_write(path, "no directory");
+	worker_says(JOB_DONE, false);
+	failed(&a, E_IO, "");
+	assert_int_equal(a.pem.n, 0);
+}
+
+static void
+a_new_configuration_counts_for_the_steps_to_come(void **state)
+{
+	struct answer a = { 0 };
+
+	(void)state;
+	begin_with_identity(&a);
+	configure("");
+	need_fn(need_ctx, NULL);
+	failed(&a, E_IO, "EST auth is not configured");
+	assert_int_equal(n_asked, 0);
+}
+
+int
+main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(self_signed_uses_the_key_with_the_certificates_id),
+		T(local_ca_signs_with_its_certificate_and_key),
+		T(an_explicit_issuer_goes_before_the_configured_method),
+		T(an_explicit_issuer_needs_no_entry_and_gets_leaf_rights_alone),
+		T(wrong_parameters_are_named_and_nothing_begins),
+		T(what_is_not_configured_fails_with_the_reason),
+		T(est_waits_for_the_identity_and_forwards_the_request_unchanged),
+		T(a_refused_identity_falls_back_to_the_bootstrap_pair_once),
+		T(a_server_that_is_away_says_nothing_about_the_identity),
+		T(an_unusable_preloaded_identity_means_bootstrap_directly),
+		T(an_identity_that_cannot_be_had_fails_the_request),
+		T(with_basic_alone_no_identity_is_wanted),
+		T(requests_for_one_id_follow_each_other_and_others_do_not_wait),
+		T(a_pending_request_is_polled_and_its_certificate_given_to_who_asks_again),
+		T(a_certificate_that_came_later_is_on_disk_and_told_once),
+		T(another_request_for_the_id_replaces_the_pending_one),
+		T(what_cannot_be_written_is_not_told),
+		T(a_new_configuration_counts_for_the_steps_to_come),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
