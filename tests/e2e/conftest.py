@@ -6,6 +6,7 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import device as devices  # noqa: E402
 import estuary  # noqa: E402
 
 
@@ -49,3 +50,11 @@ def daemon(tmp_path):
     yield start
     for s in started:
         s.stop()
+
+
+@pytest.fixture
+def device(tmp_path):
+    """A device with its services not started yet; configure it first."""
+    d = devices.Device(tmp_path / "device")
+    yield d
+    d.stop()
