@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/estuary.h"
 #include "cli/op.h"
-#include "cli/table.h"
 #include "core/base/text.h"
+#include "core/cmd/table.h"
 
 #define PROFILE_OPTS                                                                       \
 	{ .name = "lifetime", .kind = OPT_TEXT, .arg = "DURATION", .help = "Life of a certificate, such as 90d" }, \
@@ -35,6 +36,8 @@
 	  .help = "Who may come in: our certificates, outside ones, user and password, one-time code, secret header" }, \
 	{ .name = "match", .kind = OPT_TEXT, .arg = "HOW", .words = "any|all", .help = "Is one of those enough?" }, \
 	{ .name = "secret-header", .kind = OPT_TEXT, .arg = "HEADER", .help = "HTTP header that carries the secret" }, \
+	{ .name = "concurrent", .kind = OPT_BOOL, .arg = "YES",                      \
+	  .help = "A device may hold several of its certificates at once; only simplereenroll renews one" }, \
 	{ .name = "reenrol", .kind = OPT_TEXT, .arg = "RULE", .words = "strict|force-subject|off", .help = "How certificates are renewed" }, \
 	{ .name = "pop", .kind = OPT_TEXT, .arg = "RULE", .words = "optional|required",    \
 	  .help = "Linking of identity and proof of possession (RFC 7030 3.5)" },          \

@@ -4,10 +4,11 @@
 
 #include "cli/est_enrol.h"
 #include "cli/est_talk.h"
-#include "cli/table.h"
+#include "cli/estuary.h"
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/text.h"
+#include "core/cmd/table.h"
 
 #define KEY_WORDS "ec-p256|ec-p384|ec-p521|rsa-2048|rsa-3072|rsa-4096|ed25519"
 

@@ -8,11 +8,11 @@
 
 #include "cli/est_keep.h"
 #include "cli/est_talk.h"
-#include "cli/table.h"
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/base/rnd.h"
+#include "core/cmd/table.h"
 #include "core/codec/base64.h"
 
 #define WAIT_DEFAULT_S  300

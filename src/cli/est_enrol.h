@@ -3,7 +3,7 @@
 #ifndef CLI_EST_ENROL_H
 #define CLI_EST_ENROL_H
 
-#include "cli/cli.h"
+#include "core/cmd/cli.h"
 
 /* run of the verbs; the exit status. */
 int est_enrol_first(struct cli *c);

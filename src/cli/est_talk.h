@@ -3,7 +3,7 @@
 #ifndef CLI_EST_TALK_H
 #define CLI_EST_TALK_H
 
-#include "cli/cli.h"
+#include "core/cmd/cli.h"
 #include "core/est/client.h"
 #include "core/net/fetch.h"
 

@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/estuary.h"
 #include "cli/op.h"
 #include "cli/picture.h"
-#include "cli/table.h"
 #include "core/base/clock.h"
 #include "core/base/file.h"
+#include "core/cmd/table.h"
 
 #define DEVICE_FILTER \
 	{ .name = "device", .kind = OPT_TEXT, .arg = "DEVICE", .help = "Only this device's" }

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/table.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/base/text.h"
+#include "core/cmd/table.h"
 #include "core/codec/base64.h"
 #include "core/net/fetch.h"
 #include "core/pki/cert.h"

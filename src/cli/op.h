@@ -3,7 +3,7 @@
 #ifndef CLI_OP_H
 #define CLI_OP_H
 
-#include "cli/cli.h"
+#include "core/cmd/cli.h"
 
 #define OP_PATH_MAX 1024
 #define OP_HINT_MAX 400
@@ -32,15 +32,6 @@ extern const struct opt op_opts[];
 #define OP_PEM_OPTS                                                                             \
 	OP_PEM_OPT,                                                                             \
 	{ .name = "chain", .kind = OPT_FLAG, .help = "Print the chain up to the root, in PEM", .local = true }
-
-/* Tables of records inside a record, and the usual positional argument. */
-#define OPTS(...)    ((const struct opt[]){ __VA_ARGS__, { .name = NULL } })
-#define COLUMNS(...) ((const struct column[]){ __VA_ARGS__, { .title = NULL } })
-#define ARG(n, a, what) \
-	OPTS({ .name = n, .kind = OPT_TEXT, .arg = a, .help = what, .required = true })
-#define NAME_ARG(what) ARG("name", "NAME", what)
-#define ID_ARG(what) \
-	OPTS({ .name = "id", .kind = OPT_NUMBER, .arg = "ID", .help = what, .required = true })
 
 /* Read the options of op_opts.  E_USAGE when they contradict each other, E_NOTFOUND for files. */
 int op_server_open(struct op_server *s, const struct cli *c, struct err *e) MUST_CHECK;

@@ -4,50 +4,12 @@
 
 #include <string.h>
 
-#include "cli/table.h"
 #include "core/base/clock.h"
 #include "core/base/text.h"
+#include "core/cmd/table.h"
 
-#define BAR 20          /* cells of a lifetime bar */
 #define DEPTH_MAX 24    /* generations drawn one under the other; the rest is in `cert list` */
 #define INDENT_MAX 160
-
-/* A member as harmless text. */
-static const char *
-text(struct buf *b, const json_t *obj, const char *member, enum column_kind kind)
-{
-	buf_reset(b);
-	table_cell(b, json_object_get(obj, member), kind);
-	return buf_str(b);
-}
-
-static void
-line(const struct cli *c, const char *name, const json_t *obj, const char *member, enum column_kind kind)
-{
-	AUTO_BUF b = { 0 };
-	const char *s = text(&b, obj, member, kind);
-
-	if (strcmp(s, "-") != 0)
-		table_line(c, name, s);
-}
-
-/* How much of its life is over. */
-static void
-put_bar(const struct cli *c, const json_t *cert, int64_t now)
-{
-	int64_t from = json_int(cert, "not_before", 0), to = json_int(cert, "not_after", 0);
-	int64_t life = to - from, over = now - from;
-	int cells;
-
-	if (life <= 0)
-		return;
-	over = over < 0 ? 0 : over > life ? life : over;
-	cells = (int)(over * BAR / life);
-	fputs("  [", c->out);
-	for (int i = 0; i < BAR; i++)
-		fputs(i < cells ? "█" : "░", c->out);
-	fprintf(c->out, "] %d%%", (int)(over * 100 / life));
-}
 
 static void
 put_cert(const struct cli *c, const json_t *cert, const char *indent, int64_t now)
@@ -56,12 +18,12 @@ put_cert(const struct cli *c, const json_t *cert, const char *indent, int64_t no
 	AUTO_BUF b = { 0 };
 	const char *state = json_str(cert, "state", "?");
 
-	fprintf(c->out, "%s%s  %s", indent, text(&a, cert, "serial", COL_TEXT), text(&b, cert, "profile", COL_TEXT));
-	fprintf(c->out, " at %s  %s", text(&a, cert, "label", COL_TEXT), table_colour(c, state));
-	fprintf(c->out, "%s%s", text(&a, cert, "state", COL_TEXT), table_plain(c));
-	fprintf(c->out, "  until %s", text(&a, cert, "not_after", COL_TIME));
+	fprintf(c->out, "%s%s  %s", indent, table_text(&a, cert, "serial", COL_TEXT), table_text(&b, cert, "profile", COL_TEXT));
+	fprintf(c->out, " at %s  %s", table_text(&a, cert, "label", COL_TEXT), table_colour(c, state));
+	fprintf(c->out, "%s%s", table_text(&a, cert, "state", COL_TEXT), table_plain(c));
+	fprintf(c->out, "  until %s", table_text(&a, cert, "not_after", COL_TIME));
 	if (strcmp(state, "active") == 0)
-		put_bar(c, cert, now);
+		table_life(c, json_int(cert, "not_before", 0), json_int(cert, "not_after", 0), now);
 	fputc('\n', c->out);
 }
 
@@ -71,10 +33,10 @@ put_reason(const struct cli *c, const json_t *cert, const char *indent)
 {
 	AUTO_BUF a = { 0 };
 
-	if (strcmp(text(&a, cert, "authorised_by", COL_TEXT), "-") == 0)
+	if (strcmp(table_text(&a, cert, "authorised_by", COL_TEXT), "-") == 0)
 		return;
 	fprintf(c->out, "%sby %s", indent, buf_str(&a));
-	if (strcmp(text(&a, cert, "request_id", COL_TEXT), "-") != 0)
+	if (strcmp(table_text(&a, cert, "request_id", COL_TEXT), "-") != 0)
 		fprintf(c->out, ", request %s", buf_str(&a));
 	fputc('\n', c->out);
 }
@@ -141,11 +103,11 @@ picture_device(const struct cli *c, const json_t *device, int64_t now)
 	AUTO_BUF a = { 0 };
 	const char *state = json_str(device, "state", "?");
 
-	fprintf(c->out, "%s  %s", text(&a, device, "name", COL_TEXT), table_colour(c, state));
-	fprintf(c->out, "%s%s\n", text(&a, device, "state", COL_TEXT), table_plain(c));
-	line(c, "subject", device, "subject", COL_TEXT);
-	line(c, "known since", device, "created_at", COL_TIME);
-	line(c, "last contact", device, "last_contact", COL_TIME);
+	fprintf(c->out, "%s  %s", table_text(&a, device, "name", COL_TEXT), table_colour(c, state));
+	fprintf(c->out, "%s%s\n", table_text(&a, device, "state", COL_TEXT), table_plain(c));
+	table_member(c, "subject", device, "subject", COL_TEXT);
+	table_member(c, "known since", device, "created_at", COL_TIME);
+	table_member(c, "last contact", device, "last_contact", COL_TIME);
 	if (json_array_size(certs) != 0) {
 		fputs("certificates\n", c->out);
 		put_tree(c, certs, NULL, "", now, 0);
@@ -180,7 +142,7 @@ widest(const json_t *trace, const char *member)
 	AUTO_BUF b = { 0 };
 
 	json_array_foreach(trace, i, row) {
-		unsigned w = table_width(text(&b, row, member, COL_TEXT));
+		unsigned w = table_width(table_text(&b, row, member, COL_TEXT));
 
 		most = w > most ? w : most;
 	}
@@ -197,14 +159,14 @@ put_rules(const struct cli *c, const json_t *trace)
 
 	json_array_foreach(trace, i, row) {
 		const char *outcome = json_str(row, "outcome", "?");
-		const char *s = text(&b, row, "rule", COL_TEXT);
+		const char *s = table_text(&b, row, "rule", COL_TEXT);
 
 		fprintf(c->out, "  %s%s %s%*s", table_colour(c, strcmp(mark(outcome), "✗") == 0 ? "refused" :
 		    strcmp(mark(outcome), "✓") == 0 ? "ok" : ""), mark(outcome), s,
 		    (int)(rule_w - table_width(s)), "");
-		s = text(&b, row, "outcome", COL_TEXT);
+		s = table_text(&b, row, "outcome", COL_TEXT);
 		fprintf(c->out, "  %s%*s%s", s, (int)(out_w - table_width(s)), "", table_plain(c));
-		fprintf(c->out, "  %s\n", text(&b, row, "text", COL_TEXT));
+		fprintf(c->out, "  %s\n", table_text(&b, row, "text", COL_TEXT));
 	}
 }
 
@@ -216,19 +178,19 @@ picture_decision(const struct cli *c, const json_t *record)
 	AUTO_BUF a = { 0 };
 	AUTO_BUF b = { 0 };
 
-	fprintf(c->out, "%s%s%s  %s\n", table_colour(c, outcome), text(&a, record, "outcome", COL_TEXT),
-	    table_plain(c), text(&b, record, "reason", COL_TEXT));
-	line(c, "request", record, "request_id", COL_TEXT);
-	line(c, "time", record, "time", COL_TIME);
-	line(c, "act", record, "kind", COL_TEXT);
-	line(c, "label", record, "label", COL_TEXT);
-	line(c, "who", record, "actor", COL_TEXT);
-	line(c, "device", record, "device", COL_TEXT);
-	line(c, "certificate", record, "serial", COL_TEXT);
-	line(c, "record", record, "id", COL_TEXT);
+	fprintf(c->out, "%s%s%s  %s\n", table_colour(c, outcome), table_text(&a, record, "outcome", COL_TEXT),
+	    table_plain(c), table_text(&b, record, "reason", COL_TEXT));
+	table_member(c, "request", record, "request_id", COL_TEXT);
+	table_member(c, "time", record, "time", COL_TIME);
+	table_member(c, "act", record, "kind", COL_TEXT);
+	table_member(c, "label", record, "label", COL_TEXT);
+	table_member(c, "who", record, "actor", COL_TEXT);
+	table_member(c, "device", record, "device", COL_TEXT);
+	table_member(c, "certificate", record, "serial", COL_TEXT);
+	table_member(c, "record", record, "id", COL_TEXT);
 	if (json_array_size(trace) != 0)
 		fputs("rules\n", c->out);
 	put_rules(c, trace);
-	line(c, "outcome", record, "text", COL_TEXT);
-	line(c, "hint", record, "hint", COL_TEXT);
+	table_member(c, "outcome", record, "text", COL_TEXT);
+	table_member(c, "hint", record, "hint", COL_TEXT);
 }

@@ -3,7 +3,7 @@
 #ifndef CLI_PICTURE_H
 #define CLI_PICTURE_H
 
-#include "cli/cli.h"
+#include "core/cmd/cli.h"
 
 /*
  * A device (device.show): its lines, the tree of its certificates (each under the one it was

@@ -3,7 +3,7 @@
 #ifndef CLI_PLACE_H
 #define CLI_PLACE_H
 
-#include "cli/cli.h"
+#include "core/cmd/cli.h"
 #include "core/pki/name.h"
 
 #define PLACE_PATH_MAX 1024

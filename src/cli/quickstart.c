@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/daemon.h"
+#include "cli/estuary.h"
 #include "cli/place.h"
 #include "cli/setup.h"
 #include "core/base/clock.h"

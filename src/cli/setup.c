@@ -20,7 +20,7 @@ static const struct { const char *name, *args; } labels[] = {
 	{ "idevid", "{\"name\":\"idevid\",\"ca\":\"issuing\",\"profile\":\"idevid\",\"match\":\"any\","
 	    "\"accept\":[\"own\",\"anchor\",\"basic\",\"code\",\"secret\"],\"secret_header\":\"X-Estuary-Secret\"}" },
 	{ "ldevid", "{\"name\":\"ldevid\",\"ca\":\"issuing\",\"profile\":\"device\",\"match\":\"any\",\"default\":true,"
-	    "\"accept\":[\"own\",\"anchor\",\"basic\",\"code\"],\"reenrol\":\"strict\"}" },
+	    "\"accept\":[\"own\",\"anchor\",\"basic\",\"code\"],\"reenrol\":\"strict\",\"concurrent\":true}" },
 	{ "edge-ca", "{\"name\":\"edge-ca\",\"ca\":\"issuing\",\"profile\":\"edge-ca\",\"match\":\"any\","
 	    "\"accept\":[\"own\"]}" },
 };

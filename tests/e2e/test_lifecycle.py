@@ -168,6 +168,42 @@ def test_nobody_forks_a_device_by_a_request_that_would_not_be_let_in(server):
     assert server.op("device.show", name=mine.cn)["state"] == "active"
 
 
+def test_at_a_concurrent_label_one_certificate_asks_for_many_and_stays_good(server):
+    """Azure's agent holds one EST identity and gets every other certificate of the device by it, each renewal included."""
+    label = make_label(server, accept=["own"], concurrent=True)
+    key = new_key()
+    identity = next_pair(server, server.enrol(csr(key, (mine := server.born()).cn), label, pair=mine), key)
+    made = [server.enrol(csr(new_key(), mine.cn), label, pair=identity) for _ in range(3)]
+    assert [a.status for a in made] == [200, 200, 200]
+    states = {c["serial"]: c["state"] for c in server.op("device.show", name=mine.cn)["certificates"] if c["label"] == label}
+    assert len(states) == 4 and set(states.values()) == {"active"}
+    assert server.op("device.show", name=mine.cn)["state"] == "active"
+
+
+def test_at_a_concurrent_label_simplereenroll_renews_that_one_certificate_alone(server):
+    label = make_label(server, accept=["own"], concurrent=True)
+    k1, k2, k3 = new_key(), new_key(), new_key()
+    mine = server.born()
+    one = next_pair(server, server.enrol(csr(k1, mine.cn), label, pair=mine), k1)
+    two = next_pair(server, server.enrol(csr(k2, mine.cn), label, pair=one), k2)
+    newer = server.enrol(csr(k3, mine.cn), label, pair=one, reenrol=True)
+    assert newer.status == 200
+    states = {c["serial"]: c["state"] for c in server.op("device.show", name=mine.cn)["certificates"]}
+    assert states[one.serial] == "superseded" and states[two.serial] == "active" and states[serial(newer)] == "active"
+
+
+@pytest.mark.parametrize("reenrol", [False, True], ids=["simpleenroll", "simplereenroll"])
+def test_b11_at_a_concurrent_label_what_was_renewed_still_forks_a_device(server, reenrol):
+    label = make_label(server, accept=["own"], concurrent=True)
+    k1 = new_key()
+    mine = server.born()
+    one = next_pair(server, server.enrol(csr(k1, mine.cn), label, pair=mine), k1)
+    assert server.enrol(csr(new_key(), mine.cn), label, pair=one, reenrol=True).status == 200
+    again = server.enrol(csr(new_key(), mine.cn), label, pair=one, reenrol=reenrol)
+    assert (again.status, again.reason) == (403, "device.forked")
+    assert server.op("device.show", name=mine.cn)["state"] == "forked"
+
+
 @pytest.mark.parametrize("grace, status", [("0s", 403), ("1h", 200)], ids=["beyond", "within"])
 def test_a_superseded_certificate_serves_elsewhere_within_its_grace_alone(server, grace, status):
     elsewhere = make_label(server, accept=["own"], grace=grace)

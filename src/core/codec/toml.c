@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* codec/toml.c - TOML 1.0: the tree, and which statements may follow which */
+/* codec/toml.c - TOML 1.1: the tree, and which statements may follow which */
 #include "core/codec/toml.h"
 
 #include <assert.h>
@@ -9,31 +9,7 @@
 #include "core/base/mem.h"
 #include "core/base/text.h"
 #include "core/codec/toml_scan.h"
-#include "core/codec/toml_value.h"
-
-#define KEYS_MAX ((size_t)1000) /* keys of one table: they are searched one by one */
-
-/* How a table or an array came to be, which decides what may still be added to it. */
-enum made {
-	BY_PATH,    /* on the way of a [header]: may still get its own header */
-	BY_HEADER,  /* by its [header] or [[header]] */
-	BY_DOTS,    /* on the way of a dotted key: grows by dotted keys of the same section alone */
-	BY_VALUE,   /* {...} and [...]: closed */
-};
-
-struct toml {
-	struct toml_value value;
-	char *text;             /* a string, or a date's text */
-	char *key;              /* NULL in arrays */
-	const char *file;       /* the root's */
-	char *file_owned;       /* in the root alone */
-	struct toml *parent;
-	struct toml **item;
-	size_t n, cap;
-	int line, column, depth;
-	enum made made;
-	unsigned section;       /* BY_DOTS: which section's dotted keys may add to it */
-};
+#include "core/codec/toml_tree.h"
 
 struct parser {
 	struct toml_scan s;
@@ -47,6 +23,19 @@ static int read_assignment(struct parser *p, struct toml *table);
 
 /* --- the tree --- */
 
+void
+toml_attach(struct toml *parent, struct toml *v)
+{
+	if (parent->n == parent->cap) {
+		size_t cap = parent->cap != 0 ? 2 * parent->cap : 4;
+
+		parent->item = mem_resize(parent->item, parent->cap * sizeof(v), cap * sizeof(v));
+		parent->cap = cap;
+	}
+	v->parent = parent;
+	parent->item[parent->n++] = v;
+}
+
 /* A new last child of parent, placed where `at` stands; key is copied, NULL in arrays. */
 static int
 add(struct toml **out, struct toml *parent, const char *key, enum toml_kind kind,
@@ -56,39 +45,43 @@ add(struct toml **out, struct toml *parent, const char *key, enum toml_kind kind
 
 	if (parent->depth == TOML_DEPTH)
 		return toml_scan_fail(at, E_TOOBIG, "nested deeper than %d", TOML_DEPTH);
-	if (key != NULL && parent->n == KEYS_MAX)
-		return toml_scan_fail(at, E_TOOBIG, "more than %zu keys in one table", KEYS_MAX);
-	if (parent->n == parent->cap) {
-		size_t cap = parent->cap != 0 ? 2 * parent->cap : 4;
-
-		parent->item = mem_resize(parent->item, parent->cap * sizeof(v), cap * sizeof(v));
-		parent->cap = cap;
-	}
+	if (key != NULL && parent->n == TOML_KEYS_MAX)
+		return toml_scan_fail(at, E_TOOBIG, "more than %zu keys in one table", TOML_KEYS_MAX);
 	v = mem_zalloc(sizeof(*v));
 	v->value.kind = kind;
 	v->key = key != NULL ? mem_strdup(key) : NULL;
 	v->file = parent->file;
-	v->parent = parent;
 	v->depth = parent->depth + 1;
 	v->line = at->line;
 	v->column = at->column;
-	parent->item[parent->n++] = v;
+	toml_attach(parent, v);
 	*out = v;
 	return 0;
+}
+
+size_t
+toml_index(const struct toml *table, const char *key)
+{
+	size_t i = 0;
+
+	while (i < table->n && strcmp(table->item[i]->key, key) != 0)
+		i++;
+	return i;
 }
 
 static struct toml *
 find(const struct toml *table, const char *key)
 {
-	for (size_t i = 0; i < table->n; i++)
-		if (strcmp(table->item[i]->key, key) == 0)
-			return table->item[i];
-	return NULL;
+	size_t i = toml_index(table, key);
+
+	return i < table->n ? table->item[i] : NULL;
 }
 
 void
 toml_free(struct toml *v)
 {
+	struct toml_file *next;
+
 	if (v == NULL)
 		return;
 	for (size_t i = 0; i < v->n; i++)
@@ -97,7 +90,10 @@ toml_free(struct toml *v)
 	if (v->text != NULL)
 		mem_free_wiped(v->text, strlen(v->text)); /* it may be a password */
 	mem_free(v->key);
-	mem_free(v->file_owned);
+	for (struct toml_file *f = v->files; f != NULL; f = next) {
+		next = f->next;
+		mem_free(f);
+	}
 	mem_free(v);
 }
 
@@ -279,25 +275,25 @@ read_array(struct parser *p, struct toml *v)
 	}
 }
 
-/* { a = 1, b.c = 2 } on one line: its dotted keys are a section of their own. */
+/* { a = 1, b.c = 2 }, since TOML 1.1 on many lines and with a last comma; dotted keys are a section of their own. */
 static int
 read_inline(struct parser *p, struct toml *v)
 {
 	unsigned outer = p->section;
-	int r = 0;
+	int r;
 
 	v->value.kind = TOML_TABLE;
 	p->section = ++p->last_section;
 	toml_scan_skip(&p->s, 1);
-	toml_scan_blanks(&p->s);
-	if (!toml_scan_take(&p->s, "}")) {
-		do {
-			if ((r = read_assignment(p, v)) != 0)
-				return r;
-			toml_scan_blanks(&p->s);
-		} while (toml_scan_take(&p->s, ","));
-		if (!toml_scan_take(&p->s, "}"))
-			return toml_scan_expected(&p->s, ", or } (an inline table stands on one line)");
+	for (;;) {
+		toml_scan_blank_lines(&p->s);
+		if (toml_scan_take(&p->s, "}"))
+			break;
+		if ((r = read_assignment(p, v)) != 0)
+			return r;
+		toml_scan_blank_lines(&p->s);
+		if (!toml_scan_take(&p->s, ",") && *p->s.p != '}')
+			return toml_scan_expected(&p->s, ", or }");
 	}
 	p->section = outer;
 	return 0;
@@ -337,7 +333,8 @@ toml_parse(struct toml **out, const char *file, struct bytes text, struct err *e
 		return err_set(e, E_TOOBIG, "%s: more than %zu octets", file, TOML_MAX);
 	if ((r = toml_scan_clean(&clean, file, text, e)) != 0)
 		return r;
-	root->file = root->file_owned = mem_strdup(file);
+	root->files = mem_zalloc(sizeof(*root->files) + strlen(file) + 1);
+	root->file = memcpy(root->files->name, file, strlen(file) + 1);
 	root->line = root->column = 1;
 	root->made = BY_HEADER;
 	p.s = (struct toml_scan){ file, buf_str(&clean), 1, 1, e };

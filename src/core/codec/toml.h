@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* codec/toml.h - TOML 1.0, whole, with the position of every key and value */
+/* codec/toml.h - TOML 1.1, whole, with the position of every key and value */
 #ifndef CORE_CODEC_TOML_H
 #define CORE_CODEC_TOML_H
 
@@ -20,6 +20,12 @@ struct toml; /* a document, or a value in it */
  * the caller (toml_free) and owns all values in it.  E_FORMAT, E_TOOBIG.
  */
 int toml_parse(struct toml **out, const char *file, struct bytes text, struct err *e) MUST_CHECK;
+/*
+ * Add `patch`, another document, to `base`: tables by key, however deep; arrays get the patch's items after
+ * their own; anything else, also of another type, is replaced.  Each value keeps its file and place.  patch is
+ * taken, on failure too; base is then good for toml_free() alone.  E_TOOBIG: more than 1,000 keys in one table.
+ */
+int toml_merge(struct toml *base, struct toml *patch, struct err *e) MUST_CHECK;
 void toml_free(struct toml *doc);
 AUTO_DEFINE(toml, toml_free)
 

@@ -208,7 +208,7 @@ put_utf8(struct buf *out, uint32_t cp)
 	buf_put_u8(out, (uint8_t)(0x80 | (cp & 0x3f)));
 }
 
-/* \uXXXX or \UXXXXXXXX, with n digits at *s->p + 2. */
+/* \xXX, \uXXXX or \UXXXXXXXX, with n digits at *s->p + 2. */
 static int
 unicode_escape(struct toml_scan *s, struct buf *out, size_t n)
 {
@@ -233,9 +233,11 @@ unicode_escape(struct toml_scan *s, struct buf *out, size_t n)
 static int
 escape(struct toml_scan *s, struct buf *out, bool multi)
 {
-	static const char from[] = "btnfr\"\\", to[] = "\b\t\n\f\r\"\\";
+	static const char from[] = "btnfre\"\\", to[] = "\b\t\n\f\r\033\"\\";
 	const char *at;
 
+	if (s->p[1] == 'x')
+		return unicode_escape(s, out, 2);
 	if (s->p[1] == 'u')
 		return unicode_escape(s, out, 4);
 	if (s->p[1] == 'U')
@@ -251,7 +253,7 @@ escape(struct toml_scan *s, struct buf *out, bool multi)
 		return 0;
 	}
 	return toml_scan_fail(s, E_FORMAT,
-	    "unknown escape after '\\' (known: \\b \\t \\n \\f \\r \\\" \\\\ \\uXXXX \\UXXXXXXXX; "
+	    "unknown escape after '\\' (known: \\b \\t \\n \\f \\r \\e \\\" \\\\ \\xXX \\uXXXX \\UXXXXXXXX; "
 	    "in '...' nothing is escaped)");
 }
 

@@ -52,14 +52,17 @@ date_part(const char **p)
 	return d >= 1;
 }
 
-/* Second 60 is not taken: no clock that we compare with has it. */
+/* Seconds may be left out since TOML 1.1.  Second 60 is not taken: no clock that we compare with has it. */
 static bool
 time_part(const char **p)
 {
 	size_t n;
 
-	if (fixed(p, 2, 23) < 0 || !step(p, ":") || fixed(p, 2, 59) < 0 || !step(p, ":") ||
-	    fixed(p, 2, 59) < 0)
+	if (fixed(p, 2, 23) < 0 || !step(p, ":") || fixed(p, 2, 59) < 0)
+		return false;
+	if (!step(p, ":"))
+		return true;
+	if (fixed(p, 2, 59) < 0)
 		return false;
 	if (!step(p, "."))
 		return true;

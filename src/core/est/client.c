@@ -9,6 +9,7 @@
 #include "core/base/mem.h"
 #include "core/base/text.h"
 #include "core/codec/base64.h"
+#include "core/est/ber.h"
 
 /* Certificates by reference: of a PEM text, a bag, or both. */
 struct list {
@@ -93,8 +94,14 @@ int
 est_bag_parse(struct est_bag *out, struct bytes body, struct err *e)
 {
 	AUTO_BAG got = { 0 };
+	AUTO_BUF ber = { 0 };
 	int r = bag_der(&got.der, body, e);
 
+	if (r == 0 && ber_is_indefinite(bytes_of_buf(&got.der))) {
+		ber = got.der;
+		got.der = (struct buf){ 0 };
+		r = ber_to_definite(&got.der, bytes_of_buf(&ber), e);
+	}
 	if (r == 0)
 		r = cms_parse_certs(got.cert, &got.n, EST_BAG_MAX, bytes_of_buf(&got.der), e);
 	if (r == 0 && got.n == 0)
@@ -150,9 +157,8 @@ is_ca(const struct cert *c)
 	return c->has_bc && c->ca && (!c->has_ku || (c->ku & KU_KEY_CERT_SIGN) != 0);
 }
 
-/* By its names and key identifiers; NewWithOld and OldWithNew have one name and two keys. */
-static bool
-is_self_signed(const struct cert *c)
+bool
+est_self_signed(const struct cert *c)
 {
 	return bytes_equal(c->issuer, c->subject_der) &&
 	    (c->aki.n == 0 || c->ski.n == 0 || bytes_equal(c->aki, c->ski));
@@ -271,7 +277,7 @@ is_root(const struct cert *c, int64_t now)
 	AUTO(trust) t = NULL;
 	uint32_t anchor;
 
-	return is_ca(c) && is_self_signed(c) && trust_of(&t, &self, NULL) == 0 &&
+	return is_ca(c) && est_self_signed(c) && trust_of(&t, &self, NULL) == 0 &&
 	    trust_verify(t, c->der, NULL, 0, 2, now, &anchor, NULL) == 0;
 }
 
@@ -372,7 +378,7 @@ moment(const struct cert *c, int64_t now)
 	if (c->not_before > now && c->not_before - now <= EST_SKEW_S)
 		return c->not_before;
 	if (c->not_after < now && now - c->not_after <= EST_SKEW_S)
-		return c->not_after;
+		return c->not_after - 1; /* OpenSSL counts the last second as too late */
 	return now;
 }
 
@@ -438,7 +444,7 @@ est_issued_check(struct buf *cert_pem, const struct est_bag *bag, struct bytes s
 static bool
 is_issuer(const struct cert *c, struct bytes issuer, struct bytes aki)
 {
-	return bytes_equal(c->subject_der, issuer) && !is_self_signed(c) &&
+	return bytes_equal(c->subject_der, issuer) && !est_self_signed(c) &&
 	    (aki.n == 0 || c->ski.n == 0 || bytes_equal(aki, c->ski));
 }
 

@@ -7,7 +7,7 @@
 #include "core/pki/trust.h"
 
 #define EST_BAG_MAX    32  /* certificates in one answer */
-#define EST_CHAIN_MAX  16  /* certificates in a PEM text given as trust or chain */
+#define EST_CHAIN_MAX  192 /* certificates in a PEM text given as trust or chain; a system's bundle has about 150 */
 #define EST_SKEW_S     300 /* how far the clocks of client and server may be apart */
 
 struct est_bag {
@@ -18,7 +18,13 @@ struct est_bag {
 void est_bag_free(struct est_bag *b);
 #define AUTO_BAG __attribute__((cleanup(est_bag_free))) struct est_bag
 
-/* base64 in any wrapping, or PEM PKCS7 armour, or raw DER -> certificates.  E_FORMAT; an empty bag is E_FORMAT. */
+/* Does it look like a root: one name, and key identifiers that do not differ?  (NewWithOld and OldWithNew have one name and two keys.) */
+bool est_self_signed(const struct cert *c);
+
+/*
+ * base64 in any wrapping, or PEM PKCS7 armour, or raw DER -> certificates; also of indefinite length, as some libraries write CMS.
+ * E_FORMAT; an empty bag is E_FORMAT.
+ */
 int est_bag_parse(struct est_bag *out, struct bytes body, struct err *e) MUST_CHECK;
 /* "sha256:HEX" (colons in the hex allowed) -> 32 octets: SHA-256 of the whole DER certificate.  E_FORMAT. */
 int est_pin_parse(uint8_t out[SHA256_LEN], const char *text, struct err *e) MUST_CHECK;
@@ -62,6 +68,9 @@ int est_chain_path(struct buf *out, struct bytes cert_pem, struct bytes chain_pe
  * /simplereenroll; its CA bit is asked for again.  challenge NULL: none.  E_FORMAT, E_CRYPTO.
  */
 int est_renewal_build(struct buf *out, const struct cert *old, const char *challenge, const struct key *k,
+    struct err *e) MUST_CHECK;
+/* The same, and it asks for the extended key usage clientAuth. */
+int est_renewal_build_client(struct buf *out, const struct cert *old, const char *challenge, const struct key *k,
     struct err *e) MUST_CHECK;
 
 #endif

@@ -2,9 +2,10 @@
 /* est/renewal.c - the request that repeats a certificate's names octet for octet (RFC 7030 4.2.2) */
 #include "core/est/client.h"
 
-/* The Extension TLVs of a certificate that its renewal repeats. */
+/* The Extension TLVs of a certificate that its renewal repeats, and what it asks for beside them. */
 struct repeated {
 	struct bytes san, bc, ku;
+	bool client_auth;
 };
 
 /* A cursor before the first Extension; empty when there is none. */
@@ -47,11 +48,25 @@ find_repeated(struct repeated *out, const struct cert *c, struct err *e)
 }
 
 static void
+put_client_auth(struct buf *b)
+{
+	size_t extension = der_begin(b, DER_SEQUENCE), value, list;
+
+	der_put_oid(b, oid_contents(OID_EKU));
+	value = der_begin(b, DER_OCTET_STRING);
+	list = der_begin(b, DER_SEQUENCE);
+	der_put_oid(b, oid_contents(OID_CLIENT_AUTH));
+	der_finish(b, list);
+	der_finish(b, value);
+	der_finish(b, extension);
+}
+
+static void
 put_extension_request(struct buf *b, const struct repeated *r)
 {
 	size_t attribute, set, extensions;
 
-	if (r->san.n + r->bc.n + r->ku.n == 0)
+	if (r->san.n + r->bc.n + r->ku.n == 0 && !r->client_auth)
 		return;
 	attribute = der_begin(b, DER_SEQUENCE);
 	der_put_oid(b, oid_contents(OID_EXTENSION_REQUEST));
@@ -60,6 +75,8 @@ put_extension_request(struct buf *b, const struct repeated *r)
 	der_put_raw(b, r->san);
 	der_put_raw(b, r->bc);
 	der_put_raw(b, r->ku);
+	if (r->client_auth)
+		put_client_auth(b);
 	der_finish(b, extensions);
 	der_finish(b, set);
 	der_finish(b, attribute);
@@ -80,13 +97,13 @@ put_challenge(struct buf *b, const char *challenge)
 	der_finish(b, attribute);
 }
 
-int
-est_renewal_build(struct buf *out, const struct cert *old, const char *challenge,
+static int
+build(struct buf *out, const struct cert *old, const char *challenge, bool client_auth,
     const struct key *k, struct err *e)
 {
 	AUTO_BUF info = { 0 };
 	AUTO_BUF sig = { 0 };
-	struct repeated repeated = { 0 };
+	struct repeated repeated = { .client_auth = client_auth };
 	size_t mark, attributes;
 	int r = find_repeated(&repeated, old, e);
 
@@ -112,4 +129,18 @@ est_renewal_build(struct buf *out, const struct cert *old, const char *challenge
 	der_put_bits(out, bytes_of_buf(&sig), 0);
 	der_finish(out, mark);
 	return buf_check(out, "request", e);
+}
+
+int
+est_renewal_build(struct buf *out, const struct cert *old, const char *challenge,
+    const struct key *k, struct err *e)
+{
+	return build(out, old, challenge, false, k, e);
+}
+
+int
+est_renewal_build_client(struct buf *out, const struct cert *old, const char *challenge,
+    const struct key *k, struct err *e)
+{
+	return build(out, old, challenge, true, k, e);
 }

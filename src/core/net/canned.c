@@ -7,7 +7,9 @@
 
 #include "core/base/clock.h"
 #include "core/base/rnd.h"
+#include "core/codec/json.h"
 #include "core/net/answer.h"
+#include "core/net/limits.h"
 
 #define ID_RANDOM 8 /* octets, behind 4 of time */
 
@@ -19,21 +21,31 @@ canned_id(char out[HTTP_ID_MAX])
 	rnd_hex(out + strlen(out), ID_RANDOM);
 }
 
-void
-canned_text(struct buf *out, const char *reason, const char *text, const char *id)
+const char *
+canned_body(struct buf *out, const struct canned *c)
 {
-	buf_printf(out, "%s: %s\nrequest: %s\n", reason, text, id);
+	if (!c->how->json_refusals) {
+		buf_printf(out, "%s: %s\nrequest: %s\n", c->reason, c->text, c->id);
+		return "text/plain; charset=utf-8";
+	}
+	AUTO_JSON body = json_object();
+	json_setf(body, "message", "%s", c->text);
+	json_print(out, body, false);
+	return "application/json";
 }
 
 void
-canned_put(struct buf *out, unsigned status, const char *reason, const char *text, const char *id,
-    int64_t now)
+canned_put(struct buf *out, const struct canned *c, int64_t now)
 {
 	AUTO_BUF body = { 0 };
+	const char *type = canned_body(&body, c);
 
-	canned_text(&body, reason, text, id);
-	answer_begin(out, status, false, now);
-	buf_printf(out, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n", body.n);
-	buf_printf(out, "X-Request-Id: %s\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n", id);
+	answer_begin(out, c->status, false, now);
+	buf_printf(out, "Content-Type: %s\r\nContent-Length: %zu\r\n", type, body.n);
+	if (c->status == 429)
+		buf_printf(out, "Retry-After: %d\r\n", NET_BUSY_AFTER_S);
+	if (!c->how->plain_head)
+		buf_printf(out, "X-Request-Id: %s\r\nCache-Control: no-store\r\n", c->id);
+	buf_put_str(out, "Connection: close\r\n\r\n");
 	buf_put_bytes(out, bytes_of_buf(&body));
 }

@@ -6,10 +6,15 @@
 #include "core/net/http.h"
 
 void canned_id(char out[HTTP_ID_MAX]); /* a new one: "r", the time, 64 random bits */
-/* Append "reason: text\nrequest: id\n". */
-void canned_text(struct buf *out, const char *reason, const char *text, const char *id);
-/* Append a whole text/plain answer that closes the connection; now: for its Date. */
-void canned_put(struct buf *out, unsigned status, const char *reason, const char *text, const char *id,
-    int64_t now);
+/* What the listener wants of a refusal; how->json_refusals and how->plain_head count here. */
+struct canned {
+	const struct http_local *how;
+	unsigned status;
+	const char *reason, *text, *id;
+};
+/* Append "reason: text\nrequest: id\n" or {"message":"text"}; returns the content type of that. */
+const char *canned_body(struct buf *out, const struct canned *c);
+/* Append a whole answer that closes the connection; now: for its Date. */
+void canned_put(struct buf *out, const struct canned *c, int64_t now);
 
 #endif

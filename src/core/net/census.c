@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net/census.c - how many connections each client address has: a table with a secret hash */
+/* net/census.c - how many connections each client address, or local uid, has: a table with a secret hash */
 #include "core/net/census.h"
 
 #include <netinet/in.h>
@@ -8,10 +8,14 @@
 #include "core/base/mem.h"
 #include "core/base/rnd.h"
 
+#define KEY_LEN 17 /* an address or a uid, and which of them */
+
+enum kind { KIND_ADDRESS, KIND_UID, KIND_UID_APART };
+
 struct census_entry {
 	struct census_entry *next;
 	size_t bucket, count;
-	uint8_t key[16];
+	uint8_t key[KEY_LEN];
 };
 
 struct census {
@@ -52,12 +56,12 @@ census_free(struct census *c)
 }
 
 static void
-make_key(uint8_t key[16], const struct sockaddr_storage *from)
+make_key(uint8_t key[KEY_LEN], const struct sockaddr_storage *from)
 {
 	const struct sockaddr_in *in = (const void *)from;
 	const struct sockaddr_in6 *in6 = (const void *)from;
 
-	memset(key, 0, 16);
+	memset(key, 0, KEY_LEN);
 	if (from->ss_family == AF_INET6) {
 		memcpy(key, &in6->sin6_addr, 16);
 	} else if (from->ss_family == AF_INET) {
@@ -67,7 +71,7 @@ make_key(uint8_t key[16], const struct sockaddr_storage *from)
 }
 
 static size_t
-bucket_of(const struct census *c, const uint8_t key[16])
+bucket_of(const struct census *c, const uint8_t key[KEY_LEN])
 {
 	uint64_t a, b;
 	unsigned __int128 m;
@@ -78,29 +82,52 @@ bucket_of(const struct census *c, const uint8_t key[16])
 	return (size_t)((uint64_t)m ^ (uint64_t)(m >> 64)) & c->mask;
 }
 
-struct census_entry *
-census_enter(struct census *c, const struct sockaddr_storage *from, size_t limit)
+static struct census_entry *
+enter(struct census *c, const uint8_t key[KEY_LEN], size_t limit)
 {
 	struct census_entry *e;
-	uint8_t key[16];
 	size_t b;
 
 	if (limit == 0)
 		return NULL;
-	make_key(key, from);
 	b = bucket_of(c, key);
-	for (e = c->bucket[b]; e != NULL && memcmp(e->key, key, 16) != 0; e = e->next)
+	for (e = c->bucket[b]; e != NULL && memcmp(e->key, key, KEY_LEN) != 0; e = e->next)
 		;
 	if (e == NULL) {
 		e = mem_zalloc(sizeof(*e));
 		*e = (struct census_entry){ .next = c->bucket[b], .bucket = b };
-		memcpy(e->key, key, 16);
+		memcpy(e->key, key, KEY_LEN);
 		c->bucket[b] = e;
 	}
 	if (e->count >= limit)
 		return NULL;
 	e->count++;
 	return e;
+}
+
+struct census_entry *
+census_enter(struct census *c, const struct sockaddr_storage *from, size_t limit)
+{
+	uint8_t key[KEY_LEN];
+
+	make_key(key, from);
+	return enter(c, key, limit);
+}
+
+struct census_entry *
+census_enter_uid(struct census *c, uid_t uid, bool apart, size_t limit)
+{
+	uint8_t key[KEY_LEN] = { 0 };
+
+	memcpy(key, &uid, sizeof(uid));
+	key[KEY_LEN - 1] = apart ? KIND_UID_APART : KIND_UID;
+	return enter(c, key, limit);
+}
+
+size_t
+census_count(const struct census_entry *e)
+{
+	return e != NULL ? e->count : 0;
 }
 
 void

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net/census.h - how many connections each client address has */
+/* net/census.h - how many connections each client address, or local uid, has */
 #ifndef CORE_NET_CENSUS_H
 #define CORE_NET_CENSUS_H
 
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include "core/base/bytes.h"
 
@@ -18,6 +19,9 @@ void census_free(struct census *c);
  * IPv4-mapped address is the IPv4 one); NULL when it has `limit` of them already.
  */
 struct census_entry *census_enter(struct census *c, const struct sockaddr_storage *from, size_t limit);
+/* The same for a local uid; apart: those connections of it that are only told that it has too many. */
+struct census_entry *census_enter_uid(struct census *c, uid_t uid, bool apart, size_t limit);
+size_t census_count(const struct census_entry *e); /* NULL: 0 */
 void census_leave(struct census *c, struct census_entry *e); /* NULL does nothing */
 
 #endif

@@ -180,7 +180,7 @@ step_linger(struct conn *c)
 		return;
 	}
 	if (!transport_drop(&c->t, c->pool->scratch, sizeof(c->pool->scratch), &n) ||
-	    (c->lingered += n) > NET_LINGER_OCTETS)
+	    (c->lingered += n) > NET_LINGER_OCTETS + c->pool->lim.body_octets)
 		conn_close(c);
 }
 
@@ -195,7 +195,7 @@ conn_refuse(struct conn *c, unsigned status, const char *event, const char *text
 		return;
 	}
 	buf_reset(&c->out);
-	canned_put(&c->out, status, event, text, c->id, clock_now());
+	canned_put(&c->out, &(struct canned){ &c->local, status, event, text, c->id }, clock_now());
 	linger(c);
 }
 
@@ -248,6 +248,28 @@ send_continue(struct conn *c, bool body_follows)
 		conn_close(c); /* a client that has left no room for 25 octets */
 }
 
+static void
+drop_in(struct conn *c, size_t n)
+{
+	memmove(c->in.p, c->in.p + n, c->in.n - n);
+	c->in.n -= n;
+}
+
+/* Put a head that says the same and no more in the place of the one of n octets; returns its length. */
+static size_t
+reduce_head(struct conn *c, const struct guard *g, size_t n)
+{
+	struct buf whole = BUF_MAX(c->in.max);
+	size_t length;
+
+	guard_reduced(&whole, g);
+	length = whole.n;
+	buf_put_bytes(&whole, bytes_slice(bytes_of_buf(&c->in), n, c->in.n));
+	buf_free(&c->in);
+	c->in = whole;
+	return length;
+}
+
 /* A whole head of n octets stands at the start of `in`. */
 static void
 open_request(struct conn *c, size_t n)
@@ -258,6 +280,10 @@ open_request(struct conn *c, size_t n)
 
 	leave_warm(c);
 	canned_id(c->id);
+	if (c->busy) {
+		conn_refuse(c, 429, "cap.uid", "there are too many connections of this user");
+		return;
+	}
 	c->request = p->hooks->open(p->ctx, c, bytes_slice(bytes_of_buf(&c->in), 0, n), &g, &no);
 	if (c->request == NULL) {
 		conn_refuse(c, no.status, no.event, no.text);
@@ -270,6 +296,8 @@ open_request(struct conn *c, size_t n)
 		conn_refuse(c, 413, "body.size", "the body is too long");
 		return;
 	}
+	if (g->chunked && (c->local.no_host_ok || c->local.raw_paths))
+		n = reduce_head(c, g, n); /* the decoder is told of framing alone */
 	c->body_n = g->chunked ? 0 : (size_t)g->length;
 	c->need = g->chunked ? 0 : n + c->body_n;
 	conn_enter(c, PHASE_BODY);
@@ -278,13 +306,6 @@ open_request(struct conn *c, size_t n)
 		start_decoder(c);
 	else if (c->phase == PHASE_BODY && c->in.n >= c->need)
 		ask(c);
-}
-
-static void
-drop_in(struct conn *c, size_t n)
-{
-	memmove(c->in.p, c->in.p + n, c->in.n - n);
-	c->in.n -= n;
 }
 
 /* Look for a head in what has been read. */
@@ -619,6 +640,18 @@ uid_t
 conn_uid(const struct conn *c)
 {
 	return c->uid;
+}
+
+pid_t
+conn_pid(const struct conn *c)
+{
+	return c->pid;
+}
+
+const struct http_local *
+conn_local(const struct conn *c)
+{
+	return &c->local;
 }
 
 const struct tls_peer *

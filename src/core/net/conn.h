@@ -43,9 +43,15 @@ struct conn_hooks {
 struct conn_pool *conn_pool_new(struct loop *l, const struct http_limits *lim, const struct conn_hooks *hooks,
     void *ctx);
 void conn_pool_free(struct conn_pool *p); /* closes everything */
+/* Where connections come from: borrowed for the call, but for tls. */
+struct conn_source {
+	struct tls_server *tls;      /* NULL: plain */
+	const struct http_local *local; /* copied; NULL: not such a listener */
+	int tag;
+};
 /* Take an accepted descriptor (owned), or close it when a cap forbids it. */
 void conn_pool_take(struct conn_pool *p, int fd, const struct sockaddr_storage *from,
-    struct tls_server *tls, int tag);
+    const struct conn_source *source);
 size_t conn_pool_count(const struct conn_pool *p);
 /* From now on every answer closes; what is idle is closed at once, everything when `now`. */
 void conn_pool_drain(struct conn_pool *p, bool now);
@@ -82,6 +88,8 @@ int conn_tag(const struct conn *c);
 const char *conn_id(const struct conn *c); /* of the request under way */
 const char *conn_address(const struct conn *c);
 uid_t conn_uid(const struct conn *c);
+pid_t conn_pid(const struct conn *c);
+const struct http_local *conn_local(const struct conn *c); /* all 0 when its listener has no such options */
 const struct tls_peer *conn_peer(struct conn *c); /* NULL: plain */
 int conn_binding(const struct conn *c, char out[TLS_BINDING_MAX], struct err *e) MUST_CHECK;
 

@@ -54,7 +54,10 @@ struct conn {
 	struct tls_peer *peer;  /* made when asked for; kept while requests come */
 	TAILQ_ENTRY(conn) warm_link;
 	uint64_t warm_until_ms; /* 0: not in `warm` */
+	struct http_local local;
 	uid_t uid;
+	pid_t pid;
+	bool busy;              /* one too many of its uid: to be told so, and nothing else */
 	int tag;
 	bool finished_out;      /* transport_finish() was called */
 	/* the request under way */

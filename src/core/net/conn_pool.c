@@ -2,6 +2,7 @@
 /* net/conn_pool.c - all connections: caps, deadlines, draining */
 #include "core/net/conn_inside.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,7 +23,10 @@ expire(struct conn *c)
 		conn_close(c);
 		break;
 	case PHASE_HEAD:
-		conn_refuse(c, 408, "time.head", "the head took too long");
+		if (c->busy)
+			conn_close(c); /* a 429 that nobody asked for would be read by nobody */
+		else
+			conn_refuse(c, 408, "time.head", "the head took too long");
 		break;
 	case PHASE_BODY:
 		conn_refuse(c, 408, "time.body", "the body took too long");
@@ -167,20 +171,88 @@ conn_pool_free(struct conn_pool *p)
 	mem_free(p);
 }
 
+/*
+ * Of the owner with most connections, the oldest in this phase; NULL: no owner has `least`.
+ * One that is only to be told to come again goes before all others.
+ */
+static struct conn *
+largest(struct conn_pool *p, enum phase phase, size_t least)
+{
+	struct conn *c, *best = NULL;
+
+	TAILQ_FOREACH(c, &p->queue[phase], link) {
+		if (c->busy)
+			return c;
+		if (census_count(c->census) >= least) {
+			best = c;
+			least = census_count(c->census) + 1;
+		}
+	}
+	return best;
+}
+
+/*
+ * Who goes for a newcomer on a local socket whose uid has n connections with it.  What does nothing goes unless
+ * its owner has less; what is about to ask goes when the newcomer's uid has less even so.
+ */
+static struct conn *
+victim(struct conn_pool *p, size_t n)
+{
+	struct conn *c = largest(p, PHASE_HEAD, SIZE_MAX); /* to be told to come again */
+
+	if (c == NULL)
+		c = largest(p, PHASE_IDLE, n - 1);
+	if (c == NULL)
+		c = largest(p, PHASE_HEAD, n + 1);
+	return c != NULL ? c : largest(p, PHASE_BODY, n + 1);
+}
+
 /* Room for one more, if need be that of the connection that has been idle for longest. */
 static bool
-make_room(struct conn_pool *p)
+make_room(struct conn_pool *p, const struct conn *newcomer)
 {
-	struct conn *c = TAILQ_FIRST(&p->queue[PHASE_IDLE]);
+	struct conn *c;
 
 	if (p->count < p->lim.connections)
 		return true;
+	if (newcomer->busy)
+		return false;
+	c = newcomer->uid == (uid_t)-1 ? TAILQ_FIRST(&p->queue[PHASE_IDLE])
+	                               : victim(p, census_count(newcomer->census));
 	if (c == NULL)
 		return false;
 	transport_finish(&c->t);
 	conn_close(c);
 	conn_pool_reap(p);
 	return p->count < p->lim.connections;
+}
+
+/* Count a local newcomer by its uid; why it may not stay, or NULL. */
+static const char *
+enlist_local(struct conn_pool *p, struct conn *c, int fd)
+{
+	const struct http_local *o = &c->local;
+	size_t limit;
+
+	if (peer_uid(fd, &c->uid, NULL) != 0)
+		return "peer.unknown";
+	c->pid = peer_pid(fd);
+	limit = c->uid == 0 && o->per_root != 0 ? o->per_root : o->per_uid;
+	c->census = census_enter_uid(p->census, c->uid, false, limit != 0 ? limit : SIZE_MAX);
+	if (c->census == NULL && o->say_busy) {
+		c->census = census_enter_uid(p->census, c->uid, true, NET_BUSY_PER_UID);
+		c->busy = true;
+	}
+	return c->census == NULL ? "cap.uid" : NULL;
+}
+
+static const char *
+enlist(struct conn_pool *p, struct conn *c, int fd, const struct sockaddr_storage *from)
+{
+	if (from->ss_family == AF_UNIX)
+		return enlist_local(p, c, fd);
+	c->census = census_enter(p->census, from, p->lim.connections_per_address);
+	return c->census == NULL ? "cap.address" : NULL;
 }
 
 static void
@@ -190,7 +262,7 @@ adopt(struct conn_pool *p, struct conn *c, struct tls_server *tls)
 	c->inner = c->file = -1;
 	c->out = BUF_MAX(2 * CONN_BODY_MAX); /* with a head */
 	c->in = BUF_MAX(p->lim.head_octets + p->lim.body_octets + 2 * (size_t)NET_RECORD);
-	c->phase = tls != NULL ? PHASE_HANDSHAKE : PHASE_IDLE;
+	c->phase = tls != NULL ? PHASE_HANDSHAKE : c->busy ? PHASE_HEAD : PHASE_IDLE; /* busy: soon over */
 	TAILQ_INSERT_TAIL(&p->queue[c->phase], c, link);
 	conn_enter(c, c->phase);
 	p->count++;
@@ -201,36 +273,42 @@ adopt(struct conn_pool *p, struct conn *c, struct tls_server *tls)
 	p->ticking = true;
 }
 
-void
-conn_pool_take(struct conn_pool *p, int fd, const struct sockaddr_storage *from, struct tls_server *tls,
-    int tag)
+static void
+turn_away(struct conn_pool *p, struct conn *c, const char *why)
 {
-	bool local = from->ss_family == AF_UNIX;
-	struct conn *c = mem_zalloc(sizeof(*c));
-	const char *refusal = NULL;
+	char detail[64] = "connection closed at once";
 
-	peer_address(fd, c->address);
-	c->tag = tag;
-	c->uid = (uid_t)-1;
-	c->t.fd = -1;
-	c->census = census_enter(p->census, from, local ? SIZE_MAX : p->lim.connections_per_address);
-	if (c->census == NULL)
-		refusal = "cap.address";
-	else if (!make_room(p))
-		refusal = "cap.total";
-	else if (local && peer_uid(fd, &c->uid, NULL) != 0)
-		refusal = "peer.unknown";
-	if (refusal != NULL)
-		(void)close(fd);
-	else if (transport_open(&c->t, fd, tls, NULL) != 0)
-		refusal = "tls.memory";
-	if (refusal == NULL) {
-		adopt(p, c, tls);
-		return;
-	}
-	p->hooks->refused(p->ctx, c->address, refusal, "connection closed at once", "");
+	if (c->uid != (uid_t)-1)
+		(void)snprintf(detail, sizeof(detail), "connection of uid %u closed at once", c->uid);
+	p->hooks->refused(p->ctx, c->address, why, detail, "");
 	census_leave(p->census, c->census);
 	mem_free(c);
+}
+
+void
+conn_pool_take(struct conn_pool *p, int fd, const struct sockaddr_storage *from,
+    const struct conn_source *source)
+{
+	struct conn *c = mem_zalloc(sizeof(*c));
+	const char *refusal;
+
+	peer_address(fd, c->address);
+	if (source->local != NULL)
+		c->local = *source->local;
+	c->tag = source->tag;
+	c->uid = (uid_t)-1;
+	c->t.fd = -1;
+	refusal = enlist(p, c, fd, from);
+	if (refusal == NULL && !make_room(p, c))
+		refusal = "cap.total";
+	if (refusal != NULL)
+		(void)close(fd);
+	else if (transport_open(&c->t, fd, source->tls, NULL) != 0)
+		refusal = "tls.memory";
+	if (refusal == NULL)
+		adopt(p, c, source->tls);
+	else
+		turn_away(p, c, refusal);
 }
 
 size_t

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* net/fetch.c - one HTTP request as a client, by libcurl with nothing of its trust left to defaults */
-#include "core/net/fetch.h"
+#include "core/net/fetch_inside.h"
 
-#include <curl/curl.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,11 +10,9 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/text.h"
-#include "core/net/fetch_tls.h"
 
 #define CONNECT_MS      10000
 #define TOTAL_MS        60000
-#define RETRY_AFTER_MAX 86400
 #define BODY_TRIES      16   /* an ECDSA signature has the length wanted about every second time */
 #define ATTEMPTS        3    /* connections, when a body turns out to be of another length than announced */
 
@@ -24,112 +21,24 @@ AUTO_DEFINE_OSSL(CURLU, curl_url_cleanup)
 typedef struct curl_slist curl_slist;
 AUTO_DEFINE_OSSL(curl_slist, curl_slist_free_all)
 
-/* One fetch_run(). */
-struct run {
-	const struct fetch *f;
-	struct fetch_answer *a;
-	CURL *curl;
-	struct fetch_tls tls;
-	char peer[FETCH_HOST_MAX + 24]; /* "server host:port", or "server" of a socket that the caller names */
-	struct buf body;         /* what make_body made last */
-	char *wire;              /* the body as libcurl sends it: wire_n octets that never move */
-	size_t wire_n;
-	bool connected;          /* whatever goes wrong later is the answer's fault */
-	bool again;              /* the body had another length: connect anew with that */
-	bool too_big;
-	struct err err;          /* of a callback; code E_OK: none */
-};
-
-/* --- the answer --- */
-
-/* Does the line carry the field `name`?  Its value, trimmed, into out. */
-static bool
-field(const char *line, size_t n, const char *name, char *out, size_t size)
-{
-	size_t len = strlen(name);
-
-	if (n <= len || line[len] != ':' || strncasecmp(line, name, len) != 0)
-		return false;
-	line += len + 1;
-	n -= len + 1;
-	while (n != 0 && (*line == ' ' || *line == '\t'))
-		line++, n--;
-	while (n != 0 && memchr(" \t\r\n", line[n - 1], 4) != NULL)
-		n--;
-	if (n >= size || !text_valid_utf8((struct bytes){ (const uint8_t *)line, n }))
-		return false;
-	(void)memcpy(out, line, n);
-	out[n] = 0;
-	return true;
-}
-
-/* RFC 9110 10.2.3: seconds, or a date. */
-static int64_t
-retry_after(const char *value)
-{
-	uint64_t seconds;
-	int64_t date;
-
-	if (text_parse_u64(&seconds, value, UINT64_MAX))
-		return seconds < RETRY_AFTER_MAX ? (int64_t)seconds : RETRY_AFTER_MAX;
-	date = (int64_t)curl_getdate(value, NULL);
-	if (date < 0)
-		return -1;
-	date -= clock_now();
-	return date < 0 ? 0 : date < RETRY_AFTER_MAX ? date : RETRY_AFTER_MAX;
-}
-
-static void
-forget_head(struct fetch_answer *a)
-{
-	a->type[0] = a->request_id[0] = a->location[0] = a->www_authenticate[0] = 0;
-	a->retry_after_s = -1;
-}
-
-static size_t
-on_header(char *line, size_t size, size_t n, void *ctx)
-{
-	struct run *r = ctx;
-	struct fetch_answer *a = r->a;
-	char value[64];
-
-	n *= size;
-	if (n > 5 && memcmp(line, "HTTP/", 5) == 0)
-		forget_head(a); /* a 1xx before it does not count */
-	else if (field(line, n, "Retry-After", value, sizeof(value)))
-		a->retry_after_s = retry_after(value);
-	else if (!field(line, n, "Content-Type", a->type, sizeof(a->type)) &&
-	    !field(line, n, "X-Request-Id", a->request_id, sizeof(a->request_id)) &&
-	    !field(line, n, "Location", a->location, sizeof(a->location)) &&
-	    a->www_authenticate[0] == 0)
-		(void)field(
-		    line, n, "WWW-Authenticate", a->www_authenticate, sizeof(a->www_authenticate));
-	return n;
-}
-
-static size_t
-on_body(char *p, size_t size, size_t n, void *ctx)
-{
-	struct run *r = ctx;
-
-	n *= size;
-	if (n > FETCH_ANSWER_MAX - r->a->body.n) {
-		r->too_big = true;
-		return CURL_WRITEFUNC_ERROR;
-	}
-	buf_put(&r->a->body, p, n);
-	return n;
-}
-
 /* --- the connection --- */
 
+/*
+ * libcurl asks for each TLS connection, that to an https proxy first, and does not say which it is.  The highest
+ * version tells: set_proxy() names it for the proxy's, set_trust() never names this one for the server's.
+ */
 static CURLcode
 on_context(CURL *curl, void *ctx, void *state)
 {
-	struct run *r = state;
+	struct fetch_run *r = state;
+	bool proxy = r->proxy.tls && SSL_CTX_get_max_proto_version(ctx) == TLS1_3_VERSION;
 
 	(void)curl;
-	return fetch_tls_setup(ctx, &r->tls) == 0 ? CURLE_OK : CURLE_ABORTED_BY_CALLBACK;
+	if (r->proxy.tls && !proxy && !r->proxy_tls.ready) {
+		(void)err_set(&r->err, E_CRYPTO, "proxy: libcurl did not begin with its TLS");
+		return CURLE_ABORTED_BY_CALLBACK;
+	}
+	return fetch_tls_setup(ctx, proxy ? &r->proxy_tls : &r->tls) == 0 ? CURLE_OK : CURLE_ABORTED_BY_CALLBACK;
 }
 
 /*
@@ -139,12 +48,14 @@ on_context(CURL *curl, void *ctx, void *state)
  * speaks another TLS version), that becomes the announced one of a new connection.
  */
 static int
-fill_body(struct run *r, SSL *ssl)
+fill_body(struct fetch_run *r, SSL *ssl)
 {
-	struct fetch_connection c = { .version = SSL_get_version(ssl), .binding_error = "" };
+	struct fetch_connection c = { .version = ssl != NULL ? SSL_get_version(ssl) : "", .binding_error = "" };
 	struct err why = { 0 };
 
-	if (tls_binding(c.binding, ssl, false, &why) != 0) {
+	if (ssl == NULL) {
+		c.binding_error = "no TLS connection";
+	} else if (tls_binding(c.binding, ssl, false, &why) != 0) {
 		c.binding[0] = 0;
 		c.binding_error = why.msg;
 	}
@@ -161,24 +72,33 @@ fill_body(struct run *r, SSL *ssl)
 	return err_set(&r->err, E_UNAVAIL, "request: its length changes with every connection");
 }
 
+/* The connection is the one that was meant, as verified as it must be. */
+static int
+check_tls(struct fetch_run *r, SSL **out)
+{
+	struct curl_tlssessioninfo *info = NULL;
+
+	if (curl_easy_getinfo(r->curl, CURLINFO_TLS_SSL_PTR, &info) == CURLE_OK &&
+	    info != NULL && info->backend == CURLSSLBACKEND_OPENSSL)
+		*out = info->internals;
+	if (fetch_tls_verified(*out, &r->tls, &r->err) != 0)
+		return -1;
+	r->a->tls_done = true;
+	fetch_tls_chain(&r->a->server_chain_pem, *out);
+	return 0;
+}
+
 /* Connected and, over TLS, verified: the last moment before the request leaves. */
 static int
 on_connection(void *ctx, char *ip, char *local_ip, int port, int local_port)
 {
-	struct run *r = ctx;
+	struct fetch_run *r = ctx;
 	SSL *ssl = NULL;
-	struct curl_tlssessioninfo *info = NULL;
 
 	(void)ip, (void)local_ip, (void)port, (void)local_port;
 	r->connected = true;
-	if (r->f->unix_socket != NULL)
-		return CURL_PREREQFUNC_OK;
-	if (curl_easy_getinfo(r->curl, CURLINFO_TLS_SSL_PTR, &info) == CURLE_OK &&
-	    info != NULL && info->backend == CURLSSLBACKEND_OPENSSL)
-		ssl = info->internals;
-	if (fetch_tls_verified(ssl, &r->tls, &r->err) != 0)
+	if (!r->plain && check_tls(r, &ssl) != 0)
 		return CURL_PREREQFUNC_ABORT;
-	fetch_tls_chain(&r->a->server_chain_pem, ssl);
 	if (r->f->make_body != NULL && fill_body(r, ssl) != 0)
 		return CURL_PREREQFUNC_ABORT;
 	return CURL_PREREQFUNC_OK;
@@ -195,25 +115,21 @@ on_connection(void *ctx, char *ip, char *local_ip, int port, int local_port)
 	} while (0)
 
 static int
-set_trust(struct run *r, struct err *e)
+set_trust(struct fetch_run *r, struct err *e)
 {
 	const struct fetch *f = r->f;
-	bool local = f->unix_socket != NULL;
 
 #if CURL_AT_LEAST_VERSION(7, 85, 0)
-	SET(CURLOPT_PROTOCOLS_STR, local ? "http" : "https");
+	SET(CURLOPT_PROTOCOLS_STR, r->plain ? "http" : "https");
 #else
-	SET(CURLOPT_PROTOCOLS, local ? CURLPROTO_HTTP : CURLPROTO_HTTPS);
+	SET(CURLOPT_PROTOCOLS, r->plain ? CURLPROTO_HTTP : CURLPROTO_HTTPS);
 #endif
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
 	SET(CURLOPT_PREREQFUNCTION, on_connection);
 	SET(CURLOPT_PREREQDATA, r);
-	if (local) {
-		SET(CURLOPT_UNIX_SOCKET_PATH, f->unix_socket);
-		SET(CURLOPT_PROXY, "");
-		return 0;
-	}
+	SET(CURLOPT_SSL_CTX_FUNCTION, on_context);
+	SET(CURLOPT_SSL_CTX_DATA, r);
 	/* Anchors and name are ours (fetch_tls.c); libcurl's own name check knows no cmcRA. */
 	SET(CURLOPT_CAINFO, NULL);
 	SET(CURLOPT_CAPATH, NULL);
@@ -224,29 +140,64 @@ set_trust(struct run *r, struct err *e)
 	    f->max_tls == TLS1_2_VERSION
 		? (long)CURL_SSLVERSION_TLSv1_2 | (long)CURL_SSLVERSION_MAX_TLSv1_2
 		: (long)CURL_SSLVERSION_TLSv1_2);
-	SET(CURLOPT_SSL_CTX_FUNCTION, on_context);
-	SET(CURLOPT_SSL_CTX_DATA, r);
+	return 0;
+}
+
+/* The environment's proxies and exceptions are never asked: "" keeps libcurl from it. */
+static int
+set_proxy(struct fetch_run *r, struct err *e)
+{
+	const struct fetch_proxy *p = &r->proxy;
+
+	SET(CURLOPT_PROXY, p->url);
+	SET(CURLOPT_NOPROXY, "");
+	if (r->f->unix_socket != NULL)
+		SET(CURLOPT_UNIX_SOCKET_PATH, r->f->unix_socket);
+	if (!p->used)
+		return 0;
+	SET(CURLOPT_PROXYTYPE, (long)(p->tls ? CURLPROXY_HTTPS : CURLPROXY_HTTP));
+	SET(CURLOPT_PROXYAUTH, (long)CURLAUTH_BASIC);
+	SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+	if (p->user != NULL || p->password != NULL) {
+		SET(CURLOPT_PROXYUSERNAME, p->user != NULL ? p->user : "");
+		SET(CURLOPT_PROXYPASSWORD, p->password != NULL ? p->password : "");
+	}
+	SET(CURLOPT_PROXY_CAINFO, NULL);
+	SET(CURLOPT_PROXY_CAPATH, NULL);
+	SET(CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
+	SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2 | (long)CURL_SSLVERSION_MAX_TLSv1_3);
+	return 0;
+}
+
+/* The time left of the whole, and of it that for connecting. */
+static int
+set_times(struct fetch_run *r, struct err *e)
+{
+	uint64_t now = clock_monotonic_ms(), left = r->until_ms > now ? r->until_ms - now : 1;
+	uint64_t connect = r->f->connect_ms != 0 ? r->f->connect_ms : CONNECT_MS;
+
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(connect < left ? connect : left));
+	SET(CURLOPT_TIMEOUT_MS, (long)left);
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_QUICK_EXIT, 1L); /* nor wait for a resolver that is still at it */
 	return 0;
 }
 
 static int
-set_connection(struct run *r, struct err *e)
+set_connection(struct fetch_run *r, struct err *e)
 {
 	const struct fetch *f = r->f;
 
-	SET(CURLOPT_URL, f->url);
-	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_URL, r->url);
 	SET(CURLOPT_TCP_NODELAY, 1L);
 	SET(CURLOPT_FRESH_CONNECT, 1L);
 	SET(CURLOPT_FORBID_REUSE, 1L);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(f->connect_ms != 0 ? f->connect_ms : CONNECT_MS));
-	SET(CURLOPT_TIMEOUT_MS, (long)(f->total_ms != 0 ? f->total_ms : TOTAL_MS));
 	SET(CURLOPT_USERAGENT, "estuary/" ESTUARY_VERSION);
-	SET(CURLOPT_HEADERFUNCTION, on_header);
+	SET(CURLOPT_HEADERFUNCTION, fetch_on_header);
 	SET(CURLOPT_HEADERDATA, r);
-	SET(CURLOPT_WRITEFUNCTION, on_body);
+	SET(CURLOPT_WRITEFUNCTION, fetch_on_body);
 	SET(CURLOPT_WRITEDATA, r);
 	SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)FETCH_ANSWER_MAX);
 	if (f->user != NULL || f->password != NULL) {
@@ -258,7 +209,7 @@ set_connection(struct run *r, struct err *e)
 }
 
 static int
-set_method(struct run *r, struct err *e)
+set_method(struct fetch_run *r, struct err *e)
 {
 	if (strcmp(r->f->method, "GET") == 0) {
 		SET(CURLOPT_HTTPGET, 1L);
@@ -284,7 +235,7 @@ append(curl_slist **list, const char *line, struct err *e)
 }
 
 static int
-set_headers(struct run *r, curl_slist **list, struct err *e)
+set_headers(struct fetch_run *r, curl_slist **list, struct err *e)
 {
 	bool typed = false;
 	int rc = append(list, "Expect:", e);
@@ -304,74 +255,23 @@ set_headers(struct run *r, curl_slist **list, struct err *e)
 	return 0;
 }
 
-/* --- what went wrong, in people's words --- */
-
 static int
-explain(const struct run *r, CURLcode rc, const char *words, int no, struct err *e)
-{
-	const char *peer = r->peer;
-
-	if (rc == CURLE_OK)
-		return 0;
-	if (r->err.code != E_OK)
-		return err_set(e, r->err.code, "%s", r->err.msg);
-	if (r->tls.err.code != E_OK)
-		return err_set(e, r->tls.err.code, "%s", r->tls.err.msg);
-	if (fetch_tls_refusal(&r->tls, e) != 0)
-		return E_AUTH;
-	if (*words == 0)
-		words = curl_easy_strerror(rc);
-	if (r->too_big || rc == CURLE_FILESIZE_EXCEEDED)
-		return err_set(e, E_TOOBIG, "%s: answer of more than %zu octets", peer,
-		    FETCH_ANSWER_MAX);
-	if (r->connected && rc == CURLE_UNSUPPORTED_PROTOCOL) /* HTTP/0.9 */
-		rc = CURLE_WEIRD_SERVER_REPLY;
-	switch (rc) {
-	case CURLE_UNSUPPORTED_PROTOCOL:
-	case CURLE_URL_MALFORMAT:
-	case CURLE_LOGIN_DENIED:
-		return err_set(
-		    e, E_USAGE, "url: https://host[:port]/path needed, without user or password");
-	case CURLE_COULDNT_RESOLVE_HOST:
-		return err_set(e, E_UNAVAIL, "%s: no address for this name", peer);
-	case CURLE_COULDNT_CONNECT:
-		return err_set(e, E_UNAVAIL, "%s: no connection: %s", peer,
-		    no != 0 ? strerror(no) : words);
-	case CURLE_OPERATION_TIMEDOUT:
-		return err_set(e, E_UNAVAIL, "%s: no answer in time", peer);
-	case CURLE_SSL_CONNECT_ERROR:
-		if (strstr(words, "wrong version number") != NULL)
-			return err_set(e, E_UNAVAIL, "%s: does not speak TLS; is it the right port?", peer);
-		return err_set(e, E_UNAVAIL, "%s: no TLS connection: %s", peer, words);
-	case CURLE_PEER_FAILED_VERIFICATION:
-		return err_set(e, E_AUTH, "%s: not verified: %s", peer, words);
-	case CURLE_GOT_NOTHING:
-		return err_set(
-		    e, E_UNAVAIL, "%s: closed the connection without an answer", peer);
-	case CURLE_WEIRD_SERVER_REPLY:
-	case CURLE_BAD_CONTENT_ENCODING:
-		return err_set(e, E_FORMAT, "%s: does not speak HTTP: %s", peer, words);
-	default:
-		return err_set(e, E_UNAVAIL, "%s: %s", peer, words);
-	}
-}
-
-static int
-perform(struct run *r, struct err *e)
+perform(struct fetch_run *r, struct err *e)
 {
 	AUTO_OSSL(CURL) curl = curl_easy_init();
 	AUTO_OSSL(curl_slist) headers = NULL;
 	AUTO_OSSL(curl_slist) resolve = NULL;
 	char words[CURL_ERROR_SIZE] = "";
 	CURLcode rc;
-	long status = 0, no = 0;
+	long status = 0;
 	int err;
 
 	r->curl = curl;
 	if (curl == NULL)
 		return err_set(e, E_IO, "HTTP client: out of memory");
 	SET(CURLOPT_ERRORBUFFER, words);
-	if ((err = set_trust(r, e)) != 0 || (err = set_connection(r, e)) != 0 ||
+	if ((err = set_trust(r, e)) != 0 || (err = set_proxy(r, e)) != 0 ||
+	    (err = set_times(r, e)) != 0 || (err = set_connection(r, e)) != 0 ||
 	    (err = set_method(r, e)) != 0 || (err = set_headers(r, &headers, e)) != 0)
 		return err;
 	if (r->f->resolve != NULL) {
@@ -382,39 +282,112 @@ perform(struct run *r, struct err *e)
 	}
 	rc = curl_easy_perform(curl);
 	(void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	(void)curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &no);
 	r->a->status = (unsigned)status;
-	return explain(r, rc, words, (int)no, e);
+	return fetch_explain(r, rc, words, e);
 }
 
-/* --- all of it --- */
+/* --- where to --- */
+
+/*
+ * A name or address as libcurl has it, without brackets, zone and last dot ("host." is the same
+ * name, and no certificate says it so).
+ */
+static void
+bare_host(char out[FETCH_HOST_MAX], const char *host)
+{
+	const char *p = *host == '[' ? host + 1 : host;
+	size_t n = strcspn(p, "]%");
+
+	if (n != 0 && p[n - 1] == '.')
+		n--;
+	(void)snprintf(out, FETCH_HOST_MAX, "%.*s", n < FETCH_HOST_MAX ? (int)n : 0, p);
+}
 
 static int
-find_host(struct run *r, struct err *e)
+find_host(struct fetch_run *r, struct err *e)
 {
 	AUTO_OSSL(CURLU) url = curl_url();
-	char *host = NULL, *port = NULL;
-	const char *p;
-	size_t n;
+	char *host = NULL, *port = NULL, *scheme = NULL;
+	bool local = r->f->unix_socket != NULL;
 
-	if (url == NULL || curl_url_set(url, CURLUPART_URL, r->f->url, 0) != CURLUE_OK ||
+	if (url == NULL || curl_url_set(url, CURLUPART_URL, r->url, 0) != CURLUE_OK ||
 	    curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
 		return err_set(e, E_USAGE, "url: https://host[:port]/path needed");
-	if (r->f->unix_socket == NULL)
+	if (!local)
 		(void)curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
 	(void)snprintf(r->peer, sizeof(r->peer), "server%s%.260s%s%.8s", port != NULL ? " " : "",
 	    port != NULL ? host : "", port != NULL ? ":" : "", port != NULL ? port : "");
+	r->plain = local || (r->f->plain_ok && curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+	    strcmp(scheme, "http") == 0);
+	bare_host(r->tls.host, host);
+	curl_free(scheme);
 	curl_free(port);
-	p = *host == '[' ? host + 1 : host;
-	n = strcspn(p, "]%");
-	if (n != 0 && p[n - 1] == '.') /* "host." is the same name, and no certificate says it so */
-		n--;
-	if (n >= sizeof(r->tls.host))
-		n = 0;
-	(void)snprintf(r->tls.host, sizeof(r->tls.host), "%.*s", (int)n, p);
 	curl_free(host);
 	return r->tls.host[0] != 0 ? 0 : err_set(e, E_USAGE, "url: no host in it, or too long");
 }
+
+static int
+find_proxy(struct fetch_run *r, struct err *e)
+{
+	const struct fetch *f = r->f;
+	int rc;
+
+	if (f->proxy == NULL || f->unix_socket != NULL || fetch_without_proxy(f->no_proxy, r->tls.host))
+		return 0;
+	rc = fetch_proxy_parse(&r->proxy, f->proxy, e);
+	if (rc == 0)
+		bare_host(r->proxy_tls.host, r->proxy.host);
+	return rc;
+}
+
+static bool
+same_part(CURLU *a, CURLU *b, CURLUPart part)
+{
+	char *x = NULL, *y = NULL;
+	bool same = curl_url_get(a, part, &x, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+	    curl_url_get(b, part, &y, CURLU_DEFAULT_PORT) == CURLUE_OK && strcasecmp(x, y) == 0;
+
+	curl_free(x);
+	curl_free(y);
+	return same;
+}
+
+/* RFC 9110 15.4: what may be sent again elsewhere as it is. */
+static bool
+is_redirect(const struct fetch *f, unsigned status)
+{
+	if (status == 307 || status == 308)
+		return true;
+	return strcmp(f->method, "GET") == 0 && status >= 301 && status <= 303;
+}
+
+/* Does the answer lead to another place at the same origin?  Then r->url is that. */
+static bool
+redirect(struct fetch_run *r)
+{
+	AUTO_OSSL(CURLU) from = curl_url();
+	AUTO_OSSL(CURLU) to = NULL;
+	char *user = NULL, *whole = NULL;
+	bool ok;
+
+	if (!r->f->same_origin_redirects || r->redirected != NULL || r->plain ||
+	    !is_redirect(r->f, r->a->status) || r->a->location[0] == 0 ||
+	    from == NULL || curl_url_set(from, CURLUPART_URL, r->url, 0) != CURLUE_OK)
+		return false;
+	to = curl_url_dup(from);
+	ok = to != NULL && curl_url_set(to, CURLUPART_URL, r->a->location, 0) == CURLUE_OK &&
+	    same_part(from, to, CURLUPART_SCHEME) && same_part(from, to, CURLUPART_HOST) &&
+	    same_part(from, to, CURLUPART_PORT) &&
+	    curl_url_get(to, CURLUPART_USER, &user, 0) == CURLUE_NO_USER &&
+	    curl_url_get(to, CURLUPART_URL, &whole, 0) == CURLUE_OK;
+	curl_free(user);
+	if (ok)
+		r->url = r->redirected = mem_strdup(whole);
+	curl_free(whole);
+	return ok;
+}
+
+/* --- all of it --- */
 
 /* RFC 7030 4.1.1: before the server is verified it gets a plain GET and nothing else. */
 static int
@@ -432,7 +405,7 @@ check_provisional(const struct fetch *f, struct err *e)
 
 /* The length to announce: of the body, or of one made for a connection as we expect it. */
 static int
-first_body(struct run *r, struct err *e)
+first_body(struct fetch_run *r, struct err *e)
 {
 	struct fetch_connection sample = { .version = "TLSv1.3", .binding_error = "" };
 	size_t n = r->f->max_tls == TLS1_2_VERSION ? 16 : 44; /* 12 and 32 octets in base64 */
@@ -441,7 +414,10 @@ first_body(struct run *r, struct err *e)
 	if (r->f->make_body == NULL) {
 		buf_put_bytes(&r->body, r->f->body);
 	} else {
-		(void)memset(sample.binding, 'A', n);
+		if (r->plain)
+			sample = (struct fetch_connection){ .version = "", .binding_error = "no TLS connection" };
+		else
+			(void)memset(sample.binding, 'A', n);
 		rc = r->f->make_body(r->f->ctx, &sample, &r->body, e);
 	}
 	return rc != 0 ? rc : buf_check(&r->body, "request", e);
@@ -449,18 +425,21 @@ first_body(struct run *r, struct err *e)
 
 /* Try with the body's present length; the wire's content is the body itself, or comes in fill_body(). */
 static int
-attempt(struct run *r, struct err *e)
+attempt(struct fetch_run *r, struct err *e)
 {
 	int rc;
 
-	mem_free_wiped(r->wire, r->wire_n);
 	r->wire_n = r->body.n;
 	r->wire = mem_dup(r->body.p != NULL ? r->body.p : (const uint8_t *)"", r->body.n);
 	if (r->f->make_body != NULL)
 		mem_wipe(r->wire, r->wire_n);
-	r->again = r->connected = false;
-	r->err = r->tls.err = (struct err){ 0 };
+	r->again = r->connected = r->too_big = r->framed = false;
+	r->head_n = 0;
+	r->err = (struct err){ 0 };
+	fetch_tls_reset(&r->tls);
+	fetch_tls_reset(&r->proxy_tls);
 	fetch_clear(r->a);
+	r->a->cause = FETCH_OTHER;
 	r->a->body.max = FETCH_ANSWER_MAX;
 	rc = perform(r, e);
 	mem_free_wiped(r->wire, r->wire_n);
@@ -468,32 +447,39 @@ attempt(struct run *r, struct err *e)
 	return rc;
 }
 
-int
-fetch_run(const struct fetch *f, struct fetch_answer *a, struct err *e)
+static int
+run(struct fetch_run *r, struct err *e)
 {
-	struct run r = { .f = f, .a = a, .tls = { .f = f } };
 	int rc;
 
-	fetch_clear(a);
-	if ((rc = check_provisional(f, e)) != 0 || (rc = find_host(&r, e)) != 0 ||
-	    (rc = first_body(&r, e)) != 0) {
-		buf_free(&r.body);
+	if ((rc = check_provisional(r->f, e)) != 0 || (rc = find_host(r, e)) != 0 ||
+	    (rc = find_proxy(r, e)) != 0 || (rc = first_body(r, e)) != 0)
 		return rc;
-	}
 	for (int i = 0; i < ATTEMPTS; i++) {
-		rc = attempt(&r, e);
-		if (!r.again)
+		rc = attempt(r, e);
+		if (!r->again && (rc != 0 || !redirect(r)))
 			break;
 	}
-	buf_free(&r.body);
 	return rc;
 }
 
-void
-fetch_clear(struct fetch_answer *a)
+int
+fetch_run(const struct fetch *f, struct fetch_answer *a, struct err *e)
 {
-	buf_free(&a->body);
-	buf_free(&a->server_chain_pem);
-	forget_head(a);
-	a->status = 0;
+	static bool ready;
+	struct fetch_run r = { .f = f, .a = a, .url = f->url, .tls = { .f = f },
+		.proxy_tls = { .f = f, .proxy = true } };
+	int rc;
+
+	fetch_clear(a);
+	a->cause = FETCH_OTHER;
+	ready = ready || curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+	if (!ready)
+		return err_set(e, E_IO, "HTTP client: libcurl does not start");
+	r.until_ms = clock_monotonic_ms() + (f->total_ms != 0 ? f->total_ms : TOTAL_MS);
+	rc = run(&r, e);
+	fetch_proxy_clear(&r.proxy);
+	buf_free(&r.body);
+	mem_free(r.redirected);
+	return rc;
 }

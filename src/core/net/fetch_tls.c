@@ -85,6 +85,38 @@ describe(struct fetch_tls *t, X509 *x)
 	OPENSSL_free(der);
 }
 
+/* RFC 7030 3.6.1, 3.6.2: the caller's anchors and no others. */
+static bool
+is_explicit(const struct fetch_tls *t)
+{
+	return t->f->trust_pem.n != 0 && !t->f->trust_also_system && !t->proxy;
+}
+
+/* RFC 8446 6: in TLS 1.3 all alerts but two are fatal, whatever their level says. */
+static void
+on_info(const SSL *ssl, int where, int value)
+{
+	struct fetch_tls *t = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), state_index());
+	int alert = value & 0xff;
+
+	if ((where & SSL_CB_READ_ALERT) != SSL_CB_READ_ALERT || alert == SSL_AD_USER_CANCELLED)
+		return;
+	if (alert == SSL_AD_CLOSE_NOTIFY)
+		t->closed = true;
+	else if (value >> 8 == SSL3_AL_FATAL || SSL_version(ssl) == TLS1_3_VERSION)
+		t->alert = alert;
+}
+
+static int
+on_asked(SSL *ssl, void *ctx)
+{
+	struct fetch_tls *t = ctx;
+
+	(void)ssl;
+	t->cert_asked = true;
+	return 1;
+}
+
 static int
 on_verify(int ok, X509_STORE_CTX *ctx)
 {
@@ -97,7 +129,7 @@ on_verify(int ok, X509_STORE_CTX *ctx)
 
 	if (ok == 1)
 		return 1;
-	if (name && t->f->trust_pem.n != 0 && is_cmc_ra(X509_STORE_CTX_get0_cert(ctx))) {
+	if (name && is_explicit(t) && is_cmc_ra(X509_STORE_CTX_get0_cert(ctx))) {
 		X509_STORE_CTX_set_error(ctx, X509_V_OK);
 		return 1;
 	}
@@ -111,6 +143,9 @@ on_verify(int ok, X509_STORE_CTX *ctx)
 int
 fetch_tls_refusal(const struct fetch_tls *t, struct err *e)
 {
+	const char *who = t->proxy ? "proxy" : "server",
+		   *hint = t->f->unknown_ca_hint != NULL ? t->f->unknown_ca_hint
+							 : "name that CA by --trust FILE or --pin sha256:...";
 	const char *clock = t->verify_error == X509_V_ERR_CERT_NOT_YET_VALID
 	    ? "; is this machine's clock right?"
 	    : "";
@@ -124,24 +159,23 @@ fetch_tls_refusal(const struct fetch_tls *t, struct err *e)
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
 		return err_set(e, E_AUTH,
-		    "server %s: its certificate comes from an unknown CA (%s); "
-		    "name that CA by --trust FILE or --pin sha256:...",
-		    t->host, t->why);
+		    "%s %s: its certificate comes from an unknown CA (%s)%s%s", who,
+		    t->host, t->why, *hint != 0 ? "; " : "", hint);
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
-		return err_set(e, E_AUTH, "server %s: its certificate is not for this name; %s",
+		return err_set(e, E_AUTH, "%s %s: its certificate is not for this name; %s", who,
 		    t->host, t->why);
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 		return err_set(
-		    e, E_AUTH, "server %s: its certificate has expired; %s", t->host, t->why);
+		    e, E_AUTH, "%s %s: its certificate has expired; %s", who, t->host, t->why);
 	case X509_V_ERR_CERT_NOT_YET_VALID:
-		return err_set(e, E_AUTH, "server %s: its certificate is not valid yet; %s%s",
+		return err_set(e, E_AUTH, "%s %s: its certificate is not valid yet; %s%s", who,
 		    t->host, t->why, clock);
 	case X509_V_ERR_INVALID_PURPOSE:
 		return err_set(
-		    e, E_AUTH, "server %s: its certificate is not one for TLS servers", t->host);
+		    e, E_AUTH, "%s %s: its certificate is not one for TLS servers", who, t->host);
 	default:
-		return err_set(e, E_AUTH, "server %s: its certificate does not verify: %s", t->host,
+		return err_set(e, E_AUTH, "%s %s: its certificate does not verify: %s", who, t->host,
 		    X509_verify_cert_error_string(t->verify_error));
 	}
 }
@@ -185,8 +219,9 @@ add_anchors(X509_STORE *store, struct bytes pem, struct err *e)
 }
 
 static int
-set_anchors(SSL_CTX *ctx, const struct fetch *f, struct err *e)
+set_anchors(SSL_CTX *ctx, const struct fetch_tls *t, struct err *e)
 {
+	const struct fetch *f = t->f;
 	AUTO_OSSL(X509_STORE) store = X509_STORE_new();
 	int r = 0;
 
@@ -194,11 +229,12 @@ set_anchors(SSL_CTX *ctx, const struct fetch *f, struct err *e)
 		return err_ossl(e, E_CRYPTO, "trust");
 	if (f->trust_pem.n != 0)
 		r = add_anchors(store, f->trust_pem, e);
-	else if (X509_STORE_set_default_paths(store) != 1)
+	if (r == 0 && (f->trust_pem.n == 0 || f->trust_also_system || t->proxy) &&
+	    X509_STORE_set_default_paths(store) != 1)
 		r = err_ossl(e, E_CRYPTO, "trust: the system's anchors");
 	if (r != 0)
 		return r;
-	/* Anchors of our own need not be roots. */
+	/* Anchors of our own need not be roots.  (Of the system's all are.) */
 	if (f->trust_pem.n != 0)
 		(void)X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
 	/* Of another's store in the context nothing is left: libcurl may share that with other handles. */
@@ -240,11 +276,22 @@ set_client_cert(SSL_CTX *ctx, const char *pem, struct err *e)
 	return 0;
 }
 
+/* A reference to the client's key: the one that its provider keeps, or from text. */
+static EVP_PKEY *
+client_key(const struct fetch *f)
+{
+	AUTO_OSSL(BIO) in = NULL;
+
+	if (f->client_key != NULL)
+		return EVP_PKEY_up_ref(key_evp(f->client_key)) == 1 ? key_evp(f->client_key) : NULL;
+	in = BIO_new_mem_buf(f->client_key_pem != NULL ? f->client_key_pem : "", -1);
+	return in != NULL ? PEM_read_bio_PrivateKey(in, NULL, no_passphrase, NULL) : NULL;
+}
+
 static int
 set_client(SSL_CTX *ctx, const struct fetch *f, struct err *e)
 {
 	AUTO_OSSL(EVP_PKEY) key = NULL;
-	AUTO_OSSL(BIO) in = NULL;
 	int r;
 
 	if (f->client_cert_pem == NULL)
@@ -252,8 +299,7 @@ set_client(SSL_CTX *ctx, const struct fetch *f, struct err *e)
 	r = set_client_cert(ctx, f->client_cert_pem, e);
 	if (r != 0)
 		return r;
-	in = BIO_new_mem_buf(f->client_key_pem != NULL ? f->client_key_pem : "", -1);
-	key = in != NULL ? PEM_read_bio_PrivateKey(in, NULL, no_passphrase, NULL) : NULL;
+	key = client_key(f);
 	if (key == NULL)
 		return err_ossl(e, E_FORMAT, "client key");
 	if (SSL_CTX_use_PrivateKey(ctx, key) != 1 || SSL_CTX_check_private_key(ctx) != 1)
@@ -261,26 +307,37 @@ set_client(SSL_CTX *ctx, const struct fetch *f, struct err *e)
 	return 0;
 }
 
+void
+fetch_tls_reset(struct fetch_tls *t)
+{
+	t->ready = t->cert_asked = t->closed = false;
+	t->verify_error = X509_V_OK;
+	t->alert = -1;
+	t->why[0] = 0;
+	t->err = (struct err){ 0 };
+}
+
 int
 fetch_tls_setup(SSL_CTX *ctx, struct fetch_tls *t)
 {
 	int r = 0;
 
-	t->ready = false;
-	t->verify_error = X509_V_OK;
+	fetch_tls_reset(t);
 	if (SSL_CTX_set_ex_data(ctx, state_index(), t) != 1 ||
 	    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)
 		return err_ossl(&t->err, E_CRYPTO, "TLS");
 	/* RFC 5929 3.1: the handshake that the binding speaks of must stay the latest. */
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
-	if (t->f->provisional) {
+	SSL_CTX_set_info_callback(ctx, on_info);
+	SSL_CTX_set_cert_cb(ctx, on_asked, t);
+	if (t->f->provisional && !t->proxy) {
 		SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
 	} else {
 		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, on_verify);
-		r = set_anchors(ctx, t->f, &t->err);
+		r = set_anchors(ctx, t, &t->err);
 		if (r == 0)
 			r = set_name(ctx, t->host, &t->err);
-		if (r == 0)
+		if (r == 0 && !t->proxy)
 			r = set_client(ctx, t->f, &t->err);
 	}
 	ERR_clear_error();

@@ -7,19 +7,26 @@
 
 #define FETCH_HOST_MAX 256
 
-/* One connection's demands and what became of them. */
+/* The demands of one TLS connection, to the server or to an https proxy, and what became of them. */
 struct fetch_tls {
 	const struct fetch *f;
+	bool proxy;                  /* f's anchors and the system's, always verified, no client certificate */
 	char host[FETCH_HOST_MAX];   /* name or address literal that the certificate must be for */
 	bool ready;                  /* the context carries all demands */
 	int verify_error;            /* the first X509_V_ERR_ of the chain that was refused */
 	char why[200];               /* what of that certificate did not fit */
+	int alert;                   /* the fatal alert that came, or -1 */
+	bool closed;                 /* close_notify came */
+	bool cert_asked;             /* the other side asked for a client certificate */
 	struct err err;              /* of fetch_tls_setup() */
 };
 
+/* Forget what became of an earlier connection. */
+void fetch_tls_reset(struct fetch_tls *t);
 /*
  * Put the demands into a client's SSL_CTX: only TLS 1.2 and later, f's anchors or the system's, the host's
- * name (or, under explicit anchors, EKU id-kp-cmcRA: RFC 7030 3.6.1), the client certificate.  The reason stands in t->err.
+ * name (or, under explicit anchors alone, EKU id-kp-cmcRA: RFC 7030 3.6.1), the client certificate.  The reason
+ * stands in t->err.
  */
 int fetch_tls_setup(SSL_CTX *ctx, struct fetch_tls *t) MUST_CHECK;
 /* After the handshake: E_AUTH unless this very connection was verified as t demands. */

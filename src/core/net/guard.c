@@ -149,7 +149,7 @@ reduce_absolute(struct bytes *target)
 }
 
 static bool
-check_target(struct guard *g, struct guard_no *no)
+check_target(struct guard *g, unsigned lax, struct guard_no *no)
 {
 	struct bytes t = g->target;
 
@@ -158,7 +158,7 @@ check_target(struct guard *g, struct guard_no *no)
 	for (size_t i = 0; i < t.n; i++) {
 		if (t.p[i] < 33 || t.p[i] > 126)
 			return refuse(no, 400, "head.target", "the target has octets that no target has");
-		if (t.n - i >= 3 && memcmp(t.p + i, "%00", 3) == 0)
+		if ((lax & GUARD_RAW_NUL) == 0 && t.n - i >= 3 && memcmp(t.p + i, "%00", 3) == 0)
 			return refuse(no, 400, "head.target", "the target has %00");
 	}
 	if (t.n != 0 && t.p[0] == '/')
@@ -169,11 +169,11 @@ check_target(struct guard *g, struct guard_no *no)
 }
 
 static bool
-check_request_line(struct guard *g, struct bytes line, struct guard_no *no)
+check_request_line(struct guard *g, struct bytes line, unsigned lax, struct guard_no *no)
 {
 	if (!cut(&line, ' ', &g->method_text) || !cut(&line, ' ', &g->target))
 		return refuse(no, 400, "head.syntax", "the request line is not: method, target, version");
-	return check_version(g, line, no) && check_method(g, no) && check_target(g, no);
+	return check_version(g, line, no) && check_method(g, no) && check_target(g, lax, no);
 }
 
 static bool
@@ -200,12 +200,12 @@ check_field(struct guard *g, struct bytes line, struct guard_no *no)
 
 /* RFC 9112 3.2: 400 for any 1.1 request without Host, with more than one, or with an invalid one. */
 static bool
-check_host(const struct guard *g, struct guard_no *no)
+check_host(const struct guard *g, unsigned lax, struct guard_no *no)
 {
 	const struct guard_field *f = guard_find(g, "Host");
 	size_t n = guard_count(g, "Host");
 
-	if (n > 1 || (n == 0 && !g->v10))
+	if (n > 1 || (n == 0 && !g->v10 && (lax & GUARD_NO_HOST) == 0))
 		return refuse(no, 400, "head.host", "exactly one Host is needed");
 	if (f == NULL)
 		return true;
@@ -293,12 +293,18 @@ check_expect(struct guard *g, struct guard_no *no)
 bool
 guard_check(struct guard *g, struct bytes head, struct guard_no *no)
 {
+	return guard_check_lax(g, head, 0, no);
+}
+
+bool
+guard_check_lax(struct guard *g, struct bytes head, unsigned lax, struct guard_no *no)
+{
 	struct bytes line;
 
 	memset(g, 0, sizeof(*g));
 	if (!cut_line(&head, &line))
 		return refuse(no, 400, "head.syntax", "there is no request line");
-	if (!check_request_line(g, line, no))
+	if (!check_request_line(g, line, lax, no))
 		return false;
 	for (;;) {
 		if (!cut_line(&head, &line))
@@ -310,10 +316,21 @@ guard_check(struct guard *g, struct bytes head, struct guard_no *no)
 	}
 	if (head.n != 0)
 		return refuse(no, 400, "head.syntax", "the head goes on after its end");
-	if (!check_host(g, no) || !check_framing(g, no) || !check_expect(g, no))
+	if (!check_host(g, lax, no) || !check_framing(g, no) || !check_expect(g, no))
 		return false;
 	read_connection(g);
 	return true;
+}
+
+void
+guard_reduced(struct buf *out, const struct guard *g)
+{
+	buf_printf(out, "%s / HTTP/1.%d\r\nHost: localhost\r\n", methods[g->method], g->v10 ? 0 : 1);
+	if (g->chunked)
+		buf_put_str(out, "Transfer-Encoding: chunked\r\n");
+	if (g->has_length)
+		buf_printf(out, "Content-Length: %llu\r\n", (unsigned long long)g->length);
+	buf_put_str(out, g->close ? "Connection: close\r\n\r\n" : "\r\n");
 }
 
 const struct guard_field *

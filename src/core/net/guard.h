@@ -53,6 +53,15 @@ int guard_end(struct bytes in, size_t *from, size_t *end);
  * with octets outside 33 to 126, with %00, or too long; methods and versions unknown to us.
  */
 bool guard_check(struct guard *g, struct bytes head, struct guard_no *no) MUST_CHECK;
+/* What guard_check_lax() takes besides. */
+#define GUARD_NO_HOST 1u /* 1.1 without Host */
+#define GUARD_RAW_NUL 2u /* %00 in the target, for owners that route by raw paths and refuse it themselves */
+bool guard_check_lax(struct guard *g, struct bytes head, unsigned lax, struct guard_no *no) MUST_CHECK;
+/*
+ * Append a head that means to an HTTP library what g means for framing, and nothing else: method, target "/",
+ * version, a Host, the body's length.  So that a library need not agree with us about anything that was sent.
+ */
+void guard_reduced(struct buf *out, const struct guard *g);
 /* First value of a field or NULL; name in any case. */
 const struct guard_field *guard_find(const struct guard *g, const char *name);
 size_t guard_count(const struct guard *g, const char *name);

@@ -63,6 +63,7 @@ struct listening {
 	struct listening *next;
 	struct listener *listener;
 	struct tls_server *tls;
+	struct http_local local; /* all 0 but for http_server_listen_unix() */
 	int tag;
 };
 
@@ -148,19 +149,25 @@ on_open(void *ctx, struct conn *c, struct bytes head, const struct guard **g, st
 {
 	struct http_server *s = ctx;
 	struct http_request *r = mem_zalloc(sizeof(*r));
+	const struct http_local *local = conn_local(c);
+	unsigned lax = (local->no_host_ok ? GUARD_NO_HOST : 0) | (local->raw_paths ? GUARD_RAW_NUL : 0);
 
 	r->server = s;
 	r->head = mem_dup(head.p, head.n);
 	r->body = BUF_MAX(s->lim.body_octets);
 	text_copy(r->id, sizeof(r->id), conn_id(c));
-	if (!guard_check(&r->guard, (struct bytes){ (uint8_t *)r->head, head.n }, no)) {
+	if (!guard_check_lax(&r->guard, (struct bytes){ (uint8_t *)r->head, head.n }, lax, no)) {
 		request_free(r);
 		return NULL;
 	}
 	if (path_decode(&r->path, r->guard.target, NULL) != 0) {
-		*no = (struct guard_no){ 400, "head.path", "the path is written in a way that is not taken here" };
-		request_free(r);
-		return NULL;
+		buf_reset(&r->path);
+		if (!local->raw_paths) {
+			*no = (struct guard_no){ 400, "head.path",
+				"the path is written in a way that is not taken here" };
+			request_free(r);
+			return NULL;
+		}
 	}
 	terminate(r);
 	r->conn = c;
@@ -412,15 +419,15 @@ on_connection(void *ctx, struct listener *l, int fd, const struct sockaddr_stora
 
 	for (const struct listening *i = s->listening; i != NULL; i = i->next) {
 		if (i->listener == l) {
-			conn_pool_take(s->pool, fd, from, i->tls, i->tag);
+			conn_pool_take(s->pool, fd, from, &(struct conn_source){ i->tls, &i->local, i->tag });
 			return;
 		}
 	}
 	(void)close(fd);
 }
 
-int
-http_server_listen(struct http_server *s, int fd, struct tls_server *tls, int tag, struct err *e)
+static int
+listen_on(struct http_server *s, int fd, const struct listening *how, struct err *e)
 {
 	struct listening *i;
 	int flags = fcntl(fd, F_GETFL);
@@ -429,11 +436,27 @@ http_server_listen(struct http_server *s, int fd, struct tls_server *tls, int ta
 		fd_autoclose(&fd);
 		return err_errno(e, E_IO, "listening socket");
 	}
-	i = mem_zalloc(sizeof(*i));
-	*i = (struct listening){ .next = s->listening, .tls = tls, .tag = tag };
+	i = mem_dup(how, sizeof(*how));
+	i->next = s->listening;
 	i->listener = listener_new(s->loop, fd, on_connection, settle, s);
 	s->listening = i;
 	return 0;
+}
+
+int
+http_server_listen(struct http_server *s, int fd, struct tls_server *tls, int tag, struct err *e)
+{
+	return listen_on(s, fd, &(struct listening){ .tls = tls, .tag = tag }, e);
+}
+
+int
+http_server_listen_unix(struct http_server *s, int fd, const struct http_local *opt, int tag, struct err *e)
+{
+	if (!peer_is_unix_listener(fd)) { /* a service manager may hand over anything */
+		fd_autoclose(&fd);
+		return err_set(e, E_USAGE, "listening socket: not a Unix stream socket that listens");
+	}
+	return listen_on(s, fd, &(struct listening){ .local = *opt, .tag = tag }, e);
 }
 
 static void
@@ -510,7 +533,7 @@ http_method(const struct http_request *r)
 const char *
 http_path(const struct http_request *r)
 {
-	return (const char *)r->path.p;
+	return r->path.n != 0 ? (const char *)r->path.p : "";
 }
 
 const char *
@@ -555,6 +578,12 @@ uid_t
 http_peer_uid(const struct http_request *r)
 {
 	return conn_uid(r->conn);
+}
+
+pid_t
+http_peer_pid(const struct http_request *r)
+{
+	return conn_pid(r->conn);
 }
 
 const struct tls_peer *
@@ -605,16 +634,16 @@ take_file(struct conn_answer *to, const struct http_answer *a)
 static bool
 put_fields(struct buf *head, const struct http_request *r, const struct http_answer *a, uint64_t octets)
 {
-	bool ok = true, cache = false;
+	bool ok = true, plain = conn_local(r->conn)->plain_head, cache = plain;
 
 	for (const struct http_header_field *f = a->fields; f != NULL && f->name != NULL; f++) {
 		ok = ok && answer_field(head, f->name, f->value);
 		cache = cache || strcasecmp(f->name, "Cache-Control") == 0;
 	}
 	ok = ok && (cache || answer_field(head, "Cache-Control", "no-store"));
-	ok = ok && (a->type == NULL || answer_field(head, "Content-Type", a->type));
+	ok = ok && (a->type == NULL || answer_field(head, plain ? "content-type" : "Content-Type", a->type));
 	ok = ok && (!(a->close || conn_closing(r->conn)) || answer_field(head, "Connection", "close"));
-	ok = ok && answer_field(head, "X-Request-Id", r->id);
+	ok = ok && (plain || answer_field(head, "X-Request-Id", r->id));
 	if (!is_bodiless(a->status))
 		buf_printf(head, "Content-Length: %llu\r\n", (unsigned long long)octets);
 	buf_put_str(head, "\r\n");
@@ -654,12 +683,14 @@ void
 http_answer(struct http_request *r, const struct http_answer *a)
 {
 	static const struct http_answer broken = { .status = 500, .close = true };
+	static const struct http_answer broken_json = { .status = 500, .type = "application/json", .close = true,
+		.body = { (const uint8_t *)"{\"message\":\"internal error\"}", 28 } };
 
 	assert(r->state == REQUEST_ASKED);
 	r->state = REQUEST_ANSWERED;
 	request_move(r, NULL);
 	loop_late_ask(r->server->later);
-	if (!answer_with(r, a) && !answer_with(r, &broken))
+	if (!answer_with(r, a) && !answer_with(r, conn_local(r->conn)->json_refusals ? &broken_json : &broken))
 		abort();
 	request_release(r);
 }
@@ -669,8 +700,9 @@ http_refuse(struct http_request *r, unsigned status, const char *reason, const c
     const struct http_header_field *fields)
 {
 	AUTO_BUF body = { 0 };
+	const char *type =
+	    canned_body(&body, &(struct canned){ conn_local(r->conn), status, reason, text, r->id });
 
-	canned_text(&body, reason, text, r->id);
-	http_answer(r, &(struct http_answer){ .status = status, .type = "text/plain; charset=utf-8",
-	    .body = bytes_of_buf(&body), .fields = fields });
+	http_answer(r, &(struct http_answer){ .status = status, .type = type, .body = bytes_of_buf(&body),
+	    .fields = fields });
 }

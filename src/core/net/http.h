@@ -43,6 +43,30 @@ struct http_server *http_server_new(struct loop *l, const struct http_limits *li
  * with each request, to tell listeners apart.  The tls_server is borrowed.
  */
 int http_server_listen(struct http_server *s, int fd, struct tls_server *tls, int tag, struct err *e) MUST_CHECK;
+
+/*
+ * What a Unix socket's clients get that TCP's do not, for services whose clients were written against another
+ * server.  All off or 0: as http_server_listen().
+ */
+struct http_local {
+	bool no_host_ok;     /* HTTP/1.1 without Host is taken; more than one Host never is */
+	bool raw_paths;      /* a path that path_decode() refuses comes to the handler, with http_path() "" */
+	bool json_refusals;  /* refusals are {"message":"text"}, application/json; those of http_refuse() too */
+	bool plain_head;     /* no X-Request-Id, no Cache-Control of our own: a small head */
+	size_t per_uid;      /* connections that one uid may have at once (SO_PEERCRED of connect()); 0: no such limit */
+	size_t per_root;     /* the same for uid 0; 0: as per_uid */
+	/* Over it: 429 with Retry-After once a head has come (NET_BUSY_PER_UID of these a uid); else closed at once. */
+	bool say_busy;
+};
+/*
+ * Accept on a listening Unix socket (owned from here on, on failure too).  Connections are counted by
+ * uid over all such listeners of the server.  When http_limits.connections are there, the longest idle
+ * one of the uid that has most makes room; where none is idle, one whose request is not whole yet, of a
+ * uid that would still have more than the newcomer's.  refused() tells "cap.uid", "cap.total".
+ * E_USAGE: not a listening Unix stream socket.
+ */
+int http_server_listen_unix(struct http_server *s, int fd, const struct http_local *opt, int tag,
+    struct err *e) MUST_CHECK;
 /* Stop accepting, let requests under way finish (at most ms), then call done. */
 void http_server_drain(struct http_server *s, unsigned ms, loop_fn done, void *ctx);
 void http_server_free(struct http_server *s); /* requests that are not answered yet go with it */
@@ -53,13 +77,14 @@ const char *http_id(const struct http_request *r);
 int http_tag(const struct http_request *r);
 const char *http_method(const struct http_request *r);
 const char *http_path(const struct http_request *r);    /* percent-decoded once, UTF-8, no NUL, begins with '/', no "." or ".." segments left (those are refused) */
-const char *http_raw_path(const struct http_request *r);
+const char *http_raw_path(const struct http_request *r); /* what stands before '?', octet for octet */
 const char *http_query(const struct http_request *r);   /* after '?', raw; "" when none */
 const char *http_header(const struct http_request *r, const char *name);   /* first value, or NULL; name in any case */
 size_t http_header_count(const struct http_request *r, const char *name);
 struct bytes http_body(const struct http_request *r);
 const char *http_address(const struct http_request *r); /* the client's */
 uid_t http_peer_uid(const struct http_request *r);      /* Unix sockets; (uid_t)-1 otherwise */
+pid_t http_peer_pid(const struct http_request *r);      /* Unix sockets, for logs alone (pids come again); 0: not known */
 /* NULL on plain listeners. */
 const struct tls_peer *http_tls(const struct http_request *r);
 int http_binding(const struct http_request *r, char out[TLS_BINDING_MAX], struct err *e) MUST_CHECK;
@@ -81,12 +106,12 @@ struct http_answer {
 };
 /*
  * Send the answer and forget the request.  Adds Content-Length, Date, X-Request-Id,
- * and Cache-Control: no-store unless fields has a Cache-Control.  HTTP/1.0 clients get a
+ * and Cache-Control: no-store unless fields has a Cache-Control (see http_local.plain_head).  HTTP/1.0 clients get a
  * 1.0 status line and a closed connection.  HEAD gets the head alone, 204 and 304 no body.
  * What cannot be sent (a line end in a field, a file that is none, a body above 16 MiB) becomes a 500.
  */
 void http_answer(struct http_request *r, const struct http_answer *a);
-/* The usual refusal: text/plain, "reason: text\nrequest: id\n". */
+/* The usual refusal: text/plain, "reason: text\nrequest: id\n" (see http_local.json_refusals). */
 void http_refuse(struct http_request *r, unsigned status, const char *reason, const char *text,
     const struct http_header_field *fields);
 

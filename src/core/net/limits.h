@@ -19,6 +19,8 @@
 #define NET_LINGER_OCTETS  262144u
 #define NET_CHUNK_OVERHEAD 8u     /* octets on the wire for one octet of a chunked body, at most */
 #define NET_TURNS_MAX      32     /* rounds of work before the loop sees other events */
+#define NET_BUSY_PER_UID   16u    /* connections over a uid's limit that are told so, at once; the rest is closed (Unix sockets) */
+#define NET_BUSY_AFTER_S   5      /* the Retry-After that they get */
 #define NET_CA_NAMES_MAX   8192u  /* octets of the list of CA names in a handshake; over it: an empty list */
 
 #endif

@@ -24,6 +24,13 @@ open_reserve(void)
 	return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+static void
+pause_accepting(struct listener *l)
+{
+	loop_io_set(l->io, 0);
+	loop_timer_in(l->rest, NET_ACCEPT_PAUSE);
+}
+
 /* Give up the reserve for a moment, so that one waiting client learns that there is no room. */
 static void
 turn_away(struct listener *l)
@@ -36,8 +43,7 @@ turn_away(struct listener *l)
 	if (fd >= 0)
 		(void)close(fd);
 	l->reserve = open_reserve();
-	loop_io_set(l->io, 0);
-	loop_timer_in(l->rest, NET_ACCEPT_PAUSE);
+	pause_accepting(l);
 }
 
 static void
@@ -53,6 +59,7 @@ on_connection(void *ctx, int lfd, unsigned events)
 {
 	struct listener *l = ctx;
 	loop_fn turn_done = l->turn_done;
+	int failed = 0;
 
 	(void)events;
 	for (int i = 0; i < NET_ACCEPT_BURST; i++) {
@@ -68,9 +75,12 @@ on_connection(void *ctx, int lfd, unsigned events)
 			turn_away(l);
 			break;
 		}
-		if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO)
+		if (errno == EAGAIN)
 			break;
+		failed++; /* nearly always of this one connection (accept(2)) */
 	}
+	if (failed == NET_ACCEPT_BURST)
+		pause_accepting(l); /* but what fails for ever must not keep the loop busy */
 	if (turn_done != NULL)
 		turn_done(l->ctx);
 }

@@ -47,13 +47,16 @@ static int
 parse_basic_constraints(struct csr *c, struct der *d, struct err *e)
 {
 	struct der seq = der_enter(d, DER_SEQUENCE);
+	uint64_t pathlen;
 
 	if (der_peek(&seq) == DER_BOOLEAN) {
 		c->wants_ca = der_boolean(&seq);
 		if (!c->wants_ca) /* X.690 11.5: a default value is left out */
 			return err_set(e, E_FORMAT, "basicConstraints: cA FALSE written out");
-		if (der_more(&seq))
-			(void)der_small_integer(&seq);
+		if (der_more(&seq)) {
+			pathlen = der_small_integer(&seq);
+			c->pathlen = pathlen < 255 ? (int)pathlen : 255;
+		}
 	}
 	return der_end(&seq, "basicConstraints", e);
 }
@@ -346,7 +349,7 @@ parse_contents(struct csr *c, const struct request *q, struct err *e)
 int
 csr_parse(struct csr *out, struct bytes der, struct err *e)
 {
-	struct csr c = { 0 };
+	struct csr c = { .pathlen = -1 };
 	struct request q = { 0 };
 	int r;
 

@@ -20,6 +20,7 @@ struct csr {
 	uint8_t spki_sha256[SHA256_LEN];
 	uint8_t sha256[SHA256_LEN];      /* of the whole request */
 	bool wants_ca;                   /* basicConstraints cA TRUE */
+	int pathlen;                     /* its pathLenConstraint, at most 255; -1: none */
 	bool has_key_usage;
 	uint32_t key_usage;              /* bit i = KeyUsage bit i (RFC 5280 4.2.1.3) */
 	size_t n_eku;

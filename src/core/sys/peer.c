@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -41,6 +42,28 @@ peer_uid(int fd, uid_t *uid, struct err *e)
 		return err_set(e, E_IO, "peer's credentials: not a connected Unix socket");
 	*uid = cred.uid;
 	return 0;
+}
+
+pid_t
+peer_pid(int fd)
+{
+	struct ucred cred;
+	socklen_t n = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) != 0 || n != sizeof(cred) || cred.pid < 0)
+		return 0;
+	return cred.pid;
+}
+
+bool
+peer_is_unix_listener(int fd)
+{
+	int domain = 0, type = 0, listens = 0;
+	socklen_t n = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) == 0 && domain == AF_UNIX &&
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_STREAM &&
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) == 0 && listens != 0;
 }
 
 void
@@ -145,13 +168,49 @@ peer_listen_tcp(int *out, const char *host, uint16_t port, bool shared, uint16_t
 	return 0;
 }
 
+/* Give the socket's file to a group, and then its mode; by a handle, so that no other file can slip in. */
+static int
+give_to_group(const char *path, gid_t group, mode_t mode, struct err *e)
+{
+	AUTO_FD handle = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char name[32];
+	struct stat st;
+
+	if (handle < 0 || fstat(handle, &st) != 0)
+		return err_errno(e, E_IO, "%s", path);
+	if (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
+		return err_set(e, E_EXISTS, "%s: somebody replaced it", path);
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", handle); /* fchmod() takes no O_PATH */
+	if (fchownat(handle, "", (uid_t)-1, group, AT_EMPTY_PATH) != 0 || chmod(name, mode) != 0)
+		return err_errno(e, E_IO, "%s: group %u", path, group);
+	return 0;
+}
+
+static int
+remove_old_socket(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ? 0 : err_errno(e, E_IO, "%s", path);
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(e, E_EXISTS, "%s: there, and no socket", path);
+	return unlink(path) == 0 ? 0 : err_errno(e, E_IO, "%s", path);
+}
+
 int
 peer_listen_unix(int *out, const char *path, mode_t mode, struct err *e)
 {
+	return peer_listen_unix_group(out, path, mode, (gid_t)-1, e);
+}
+
+int
+peer_listen_unix_group(int *out, const char *path, mode_t mode, gid_t group, struct err *e)
+{
 	AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct stat st;
-	mode_t old;
+	bool given = group != (gid_t)-1;
+	mode_t old, first = given ? mode & 0700 : mode; /* nothing for the group that it has by chance */
 	int r;
 
 	if (fd < 0)
@@ -159,16 +218,18 @@ peer_listen_unix(int *out, const char *path, mode_t mode, struct err *e)
 	if ((size_t)snprintf(un.sun_path, sizeof(un.sun_path), "%s", path) >= sizeof(un.sun_path))
 		return err_set(e, E_IO, "%s: longer than the %zu characters of a socket's path", path,
 		    sizeof(un.sun_path) - 1);
-	if (lstat(path, &st) == 0) {
-		if (!S_ISSOCK(st.st_mode))
-			return err_set(e, E_EXISTS, "%s: there, and no socket", path);
-		if (unlink(path) != 0)
-			return err_errno(e, E_IO, "%s", path);
-	}
-	old = umask(~mode & 0777); /* never more open than asked for, not even for a moment */
+	r = remove_old_socket(path, e);
+	if (r != 0)
+		return r;
+	old = umask(~first & 0777); /* never more open than asked for, not even for a moment */
 	r = bind(fd, (const struct sockaddr *)&un, sizeof(un));
 	(void)umask(old);
-	if (r != 0 || listen(fd, BACKLOG) != 0)
+	if (r != 0)
+		return err_errno(e, E_IO, "%s", path);
+	r = given ? give_to_group(path, group, mode, e) : 0;
+	if (r != 0)
+		return r;
+	if (listen(fd, BACKLOG) != 0)
 		return err_errno(e, E_IO, "%s", path);
 	*out = TAKE_FD(fd);
 	return 0;

@@ -11,6 +11,10 @@
 
 /* uid of the process at the other end of a Unix socket, as of connect(). */
 int peer_uid(int fd, uid_t *uid, struct err *e) MUST_CHECK;
+/* Its pid as of then, for logs: by now it may be gone, or another's.  0 when not known. */
+pid_t peer_pid(int fd);
+/* Is it a Unix stream socket that listens? */
+bool peer_is_unix_listener(int fd);
 /* "192.0.2.7" or "2001:db8::1" (no port), or "unix"; never fails ("?"). */
 void peer_address(int fd, char out[PEER_TEXT_MAX]);
 
@@ -21,8 +25,13 @@ void peer_address(int fd, char out[PEER_TEXT_MAX]);
  */
 int peer_listen_tcp(int *fd, const char *host, uint16_t port, bool shared, uint16_t *port_out,
     struct err *e) MUST_CHECK;
-/* Listen on a Unix stream socket with exact mode; an old socket file is replaced, any other file is E_EXISTS. */
+/*
+ * Listen on a Unix stream socket with exact mode; an old socket file is replaced, any other file (a link, a
+ * directory) is E_EXISTS.  Nobody can connect before mode and group are set.
+ */
 int peer_listen_unix(int *fd, const char *path, mode_t mode, struct err *e) MUST_CHECK;
+/* The same for members of a group: the file is given to it ((gid_t)-1: to the process's own). */
+int peer_listen_unix_group(int *fd, const char *path, mode_t mode, gid_t group, struct err *e) MUST_CHECK;
 /* Raise RLIMIT_NOFILE to its hard limit; returns what holds now. */
 size_t peer_raise_nofile(void);
 /* sd_notify(); no error when there is no service manager. */

@@ -298,7 +298,7 @@ profile_change(struct work *w, json_t **result, struct err *e)
 	return profile_save(w, &p, result, e);
 }
 
-#define LABEL_ARGS "name! enabled default ca profile accept match secret_header reenrol pop chain cte wrap " \
+#define LABEL_ARGS "name! enabled default ca profile accept match secret_header reenrol pop concurrent chain cte wrap " \
 	"retry_window grace"
 #define PROFILE_ARGS "name! lifetime backdate ca pathlen ku eku subject subject_types san_dns san_ip san_uri san_email " \
 	"san_other keys pointers"

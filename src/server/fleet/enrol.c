@@ -221,11 +221,28 @@ step_secret(struct deciding *s, struct err *e)
 	return 0;
 }
 
-/* Is this a renewal of the presented certificate, and not only a use of it? */
+/*
+ * Is this a renewal of the presented certificate, and not only a use of it?  At a concurrent label simpleenroll asks for
+ * another certificate beside the one presented; but from one that was renewed already both are a second renewal.
+ */
 static bool
 renews_own(const struct deciding *s)
 {
-	return s->has_own && (s->q->op == EST_SIMPLEREENROLL || strcmp(s->own.row.label, s->label->name) == 0);
+	bool at_home = s->has_own && strcmp(s->own.row.label, s->label->name) == 0;
+
+	return s->has_own && (s->q->op == EST_SIMPLEREENROLL ||
+	    (at_home && (!s->label->concurrent || s->own.row.superseded_by != 0)));
+}
+
+/* Which certificates the new one supersedes. */
+static int64_t
+line_of(const struct deciding *s)
+{
+	if (s->operator != NULL || !s->label->concurrent)
+		return 0;
+	if (s->q->op == EST_SIMPLEREENROLL && s->has_own && strcmp(s->own.row.label, s->label->name) == 0)
+		return s->own.row.line;
+	return CERT_LINE_NEW;
 }
 
 /* The last answer to the same asker for the same key, while its window is open. */
@@ -515,6 +532,7 @@ fill_row(struct deciding *s, const struct issue_out *out)
 	r->not_before = out->not_before;
 	r->not_after = out->not_after;
 	r->parent = s->has_own ? s->own.row.id : 0;
+	r->line = line_of(s);
 	text_copy(r->authorised_by, sizeof(r->authorised_by), s->x->actor);
 	text_copy(r->request_id, sizeof(r->request_id), s->q->id);
 	r->issued_at = s->now;

@@ -31,6 +31,7 @@ static const struct member {
 	{ "cte", FLAG, offsetof(struct label, cte), 0, "true or false" },
 	{ "wrap", NUMBER, offsetof(struct label, wrap), 1000, "0 to 1000 characters" },
 	{ "retry_window", DURATION, offsetof(struct label, retry_window_s), 86400, "a duration up to 1d" },
+	{ "concurrent", FLAG, offsetof(struct label, concurrent), 0, "true or false" },
 	{ "grace", DURATION, offsetof(struct label, grace_s), 90 * 86400, "a duration up to 90d" },
 };
 

@@ -20,6 +20,7 @@ struct label {
 	bool cte;                            /* Content-Transfer-Encoding: base64 in answers */
 	int64_t wrap;                        /* characters a line of base64; 0: one line */
 	int64_t retry_window_s, grace_s;
+	bool concurrent;                     /* a device may hold several certificates of this label at once; only simplereenroll renews one */
 };
 
 void label_default(struct label *l, const char *name);

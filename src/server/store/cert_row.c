@@ -3,16 +3,17 @@
 #include "server/store/cert_row.h"
 
 /*
- * A certificate is superseded by the next one of its device at its label, from when that was issued: nothing is
- * written to the older row.
+ * A certificate is superseded by the next one of its line (of its device at its label), from when that was issued:
+ * nothing is written to the older row.
  */
-#define NEXT(c) "SELECT min(id) FROM cert WHERE device = " c ".device AND label = " c ".label AND id > " c ".id"
+#define NEXT(c) "SELECT min(id) FROM cert WHERE device = " c ".device AND label = " c ".label "\
+	"AND line = " c ".line AND id > " c ".id"
 #define IS_NEWEST(c) "(" NEXT(c) ") IS NULL"
 
 #define COLUMNS(ca_name, parent_serial, der) "c.id, c.ca, c.device, coalesce(c.parent, 0), " ca_name ", d.name, d.state, c.serial, " \
 	parent_serial ", c.sha256, c.spki_sha256, c.profile, c.label, c.subject, c.sans, c.not_before, " \
 	"c.not_after, coalesce(n.id, 0), coalesce(n.issued_at, 0), c.authorised_by, c.request_id, " \
-	"c.issued_at, coalesce(c.revoked_at, 0), coalesce(c.revoked_reason, 0), coalesce(c.proved_at, 0), " der " "
+	"c.issued_at, coalesce(c.revoked_at, 0), coalesce(c.revoked_reason, 0), coalesce(c.proved_at, 0), c.line, " der " "
 #define JOIN_DEVICE_AND_NEXT "JOIN device d ON d.id = c.device LEFT JOIN cert n ON n.id = (" NEXT("c") ") "
 #define SELECT(der) "SELECT " COLUMNS("a.name", "coalesce(p.serial, '')", der) "FROM cert c JOIN ca a ON a.id = c.ca " \
 	JOIN_DEVICE_AND_NEXT "LEFT JOIN cert p ON p.id = c.parent "
@@ -53,7 +54,8 @@ read_row(struct query *q, struct cert_row *r)
 	r->revoked_at = query_i64(q, 22);
 	r->revoked_reason = (int)query_i64(q, 23);
 	r->proved_at = query_i64(q, 24);
-	query_buf(q, 25, &r->der);
+	r->line = query_i64(q, 25);
+	query_buf(q, 26, &r->der);
 }
 
 /* The one row of an opened query, or E_NOTFOUND naming what. */
@@ -75,11 +77,12 @@ int
 cert_row_insert(struct db *d, struct cert_row *r, struct err *e)
 {
 	int rc = db_run(d, e, "INSERT INTO cert(ca, serial, sha256, spki_sha256, device, profile, label, subject, sans, "
-	    "not_before, not_after, parent, authorised_by, request_id, issued_at, der) "
-	    "VALUES(?,?,?,?,?,?,?,?,?,?,?,nullif(?,0),?,?,?,?)", "isbbissssiiissib",
+	    "not_before, not_after, parent, line, authorised_by, request_id, issued_at, der) "
+	    "VALUES(?,?,?,?,?,?,?,?,?,?,?,nullif(?,0),CASE ? WHEN -1 THEN (SELECT coalesce(max(id), 0) + 1 FROM cert) "
+	    "ELSE ?13 END,?,?,?,?)", "isbbissssiiiissib",
 	    r->ca, r->serial, (struct bytes){ r->sha256, ROW_HASH_LEN },
 	    (struct bytes){ r->spki_sha256, ROW_HASH_LEN }, r->device, r->profile, r->label, r->subject, r->sans,
-	    r->not_before, r->not_after, r->parent, r->authorised_by, r->request_id, r->issued_at,
+	    r->not_before, r->not_after, r->parent, r->line, r->authorised_by, r->request_id, r->issued_at,
 	    bytes_of_buf(&r->der));
 
 	if (rc == 0)

@@ -5,6 +5,8 @@
 
 #include "server/store/db.h"
 
+#define CERT_LINE_NEW (-1)
+
 struct cert_row {
 	int64_t id, ca, device, parent;      /* parent: the certificate that authorised it; 0: none */
 	char ca_name[ROW_NAME_MAX], device_name[257], device_state[16];
@@ -13,7 +15,8 @@ struct cert_row {
 	char profile[ROW_NAME_MAX], label[ROW_NAME_MAX];
 	char subject[ROW_TEXT_MAX], sans[ROW_TEXT_MAX];
 	int64_t not_before, not_after;
-	int64_t superseded_by, superseded_at; /* the next certificate of the device at the label, and when it was issued; 0: none */
+	int64_t line;                         /* certificates of one line supersede each other; 0: the usual one, CERT_LINE_NEW: one of its own */
+	int64_t superseded_by, superseded_at; /* the next certificate of its line, and when it was issued; 0: none */
 	char authorised_by[160], request_id[32];
 	int64_t issued_at, revoked_at;       /* 0: not revoked */
 	int revoked_reason;

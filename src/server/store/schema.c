@@ -21,10 +21,10 @@ static const char version_1[] =
 "  sha256 BLOB NOT NULL, spki_sha256 BLOB NOT NULL, device INTEGER NOT NULL REFERENCES device(id),"
 "  profile TEXT NOT NULL, label TEXT NOT NULL, subject TEXT NOT NULL, sans TEXT NOT NULL,"
 "  not_before INTEGER NOT NULL, not_after INTEGER NOT NULL, parent INTEGER REFERENCES cert(id),"
-"  authorised_by TEXT NOT NULL, request_id TEXT NOT NULL, issued_at INTEGER NOT NULL,"
+"  line INTEGER NOT NULL, authorised_by TEXT NOT NULL, request_id TEXT NOT NULL, issued_at INTEGER NOT NULL,"
 "  revoked_at INTEGER, revoked_reason INTEGER, proved_at INTEGER, der BLOB NOT NULL) STRICT;"
 "CREATE INDEX cert_spki ON cert(spki_sha256);"
-"CREATE INDEX cert_device ON cert(device, label);"
+"CREATE INDEX cert_device ON cert(device, label, line);"
 "CREATE INDEX cert_revoked ON cert(ca, revoked_at) WHERE revoked_at IS NOT NULL;"
 /* An id never comes back: connections that began under an anchor outlive it. */
 "CREATE TABLE anchor(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, der BLOB NOT NULL UNIQUE,"

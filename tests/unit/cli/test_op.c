@@ -7,9 +7,10 @@
 
 #include <unistd.h>
 
+#include "cli/estuary.h"
 #include "cli/op.h"
 #include "core/base/file.h"
-#include "capture.h"
+#include "tests/unit/core/cmd/capture.h"
 
 /* The args that a command line makes, as compact JSON. */
 static void
@@ -22,8 +23,8 @@ makes(const char *group, const char *name, const char *line, const char *wanted)
 	AUTO_JSON args = NULL;
 	AUTO_BUF text = { 0 };
 
-	capture_open(&x);
-	assert_int_equal(capture_parse(&x, &w, verb_find(group, name), line, &help, &e), 0);
+	capture_open(&x, &estuary_program);
+	assert_int_equal(capture_parse(&x, &w, verb_find(&estuary_program, group, name), line, &help, &e), 0);
 	assert_int_equal(op_args(&args, &x.c, &e), 0);
 	json_print(&text, args, false);
 	assert_string_equal(buf_str(&text), wanted);
@@ -98,8 +99,8 @@ opened(struct op_server *s, const char *line, struct err *e)
 	bool help;
 	int r;
 
-	capture_open(&x);
-	assert_int_equal(capture_parse(&x, &w, verb_find("server", "status"), line, &help, e), 0);
+	capture_open(&x, &estuary_program);
+	assert_int_equal(capture_parse(&x, &w, verb_find(&estuary_program, "server", "status"), line, &help, e), 0);
 	r = op_server_open(s, &x.c, e);
 	capture_close(&x);
 	return r;

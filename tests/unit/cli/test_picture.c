@@ -5,8 +5,9 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "cli/estuary.h"
 #include "cli/picture.h"
-#include "capture.h"
+#include "tests/unit/core/cmd/capture.h"
 
 static void
 drawn_device(const char *text, int64_t now, const char *wanted)
@@ -16,7 +17,7 @@ drawn_device(const char *text, int64_t now, const char *wanted)
 	struct err e;
 
 	assert_int_equal(json_parse(&v, bytes_of(text), &e), 0);
-	capture_open(&x);
+	capture_open(&x, &estuary_program);
 	picture_device(&x.c, v, now);
 	assert_string_equal(capture_out(&x), wanted);
 	capture_close(&x);
@@ -69,7 +70,7 @@ a_decision_shows_each_rule_with_its_mark(void **state)
 	    "{\"rule\":\"label\",\"outcome\":\"ok\",\"text\":\"'ldevid' is served\"},"
 	    "{\"rule\":\"code\",\"outcome\":\"skip\",\"text\":\"none was sent\"},"
 	    "{\"rule\":\"name\",\"outcome\":\"refused\",\"text\":\"differs from the certificate's\"}]}"), &e), 0);
-	capture_open(&x);
+	capture_open(&x, &estuary_program);
 	picture_decision(&x.c, v);
 	assert_string_equal(capture_out(&x),
 	    "refused  name.other-device\n"

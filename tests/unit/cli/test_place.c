@@ -8,10 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/estuary.h"
 #include "cli/place.h"
 #include "core/base/file.h"
 #include "core/codec/toml.h"
-#include "capture.h"
+#include "tests/unit/core/cmd/capture.h"
 
 struct scratch {
 	char dir[64];
@@ -48,8 +49,8 @@ quickstart_line(struct capture *x, struct words *w, const char *line)
 	bool help;
 	struct err e;
 
-	capture_open(x);
-	assert_int_equal(capture_parse(x, w, verb_find(NULL, "quickstart"), line, &help, &e), 0);
+	capture_open(x, &estuary_program);
+	assert_int_equal(capture_parse(x, w, verb_find(&estuary_program, NULL, "quickstart"), line, &help, &e), 0);
 }
 
 static void

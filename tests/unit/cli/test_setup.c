@@ -7,7 +7,7 @@
 
 #include "cli/setup.h"
 #include "core/pki/cert.h"
-#include "capture.h"
+#include "tests/unit/core/cmd/capture.h"
 
 #define DAY 86400
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* codec/test_toml.c - TOML 1.0: documents that are, with their trees, and documents that are not, with where and why */
+/* codec/test_toml.c - TOML 1.1: documents that are, with their trees, and documents that are not, with where and why */
 #include "core/codec/toml.h"
 
 #include <setjmp.h>
@@ -140,8 +140,9 @@ strings_are_of_four_kinds(void **state)
 	static const struct bad bad[] = {
 		{ "a=\"x", "1:5: found the end of the file, expected \" to end the string" },
 		{ "a='x\n'", "1:5: found the end of the line, expected ' to end the string" },
-		{ "a=\"x\\", "1:5: unknown escape" }, { "a=\"\\x41\"", "1:4: unknown escape after '\\'" },
-		{ "a=\"\\e\"", "1:4: unknown" }, { "a=\"\\ \"", "1:4: unknown" }, { "a=\"x\\\ny\"", "1:5: unknown" },
+		{ "a=\"x\\", "1:5: unknown escape" }, { "a=\"\\q\"", "1:4: unknown escape after '\\'" },
+		{ "a=\"\\x4\"", "1:4: \\x needs exactly 2 hex digits" }, { "a=\"\\x00\"", "1:4: U+0000" },
+		{ "a=\"\\ \"", "1:4: unknown" }, { "a=\"x\\\ny\"", "1:5: unknown" },
 		{ "a=\"\"\"x\\ y\"\"\"", "1:7: unknown" },
 		{ "a=\"\\u004\"", "1:4: \\u needs exactly 4 hex digits" }, { "a=\"\\U0041\"", "1:4: \\U needs exactly 8" },
 		{ "a=\"\\u00", "1:4: \\u needs" }, { "a=\"\\ud800\"", "1:4: \\ud800 is no Unicode character" },
@@ -219,19 +220,20 @@ dates_and_times_are_checked_and_kept_as_text(void **state)
 		{ "a=1979-05-27T07:32:00Z", "{a=@1979-05-27T07:32:00Z}" },
 		{ "a=1979-05-27t00:32:00.999999-07:00", "{a=@1979-05-27t00:32:00.999999-07:00}" },
 		{ "a=1979-05-27 07:32:00z # c", "{a=@1979-05-27 07:32:00z}" }, { "a=1979-05-27T07:32:00", "{a=@1979-05-27T07:32:00}" },
-		{ "a=1979-05-27 # c", "{a=@1979-05-27}" }, { "a=[1979-05-27 ,07:32:00]", "{a=[@1979-05-27,@07:32:00]}" },
+		{ "a=1979-05-27 # c", "{a=@1979-05-27}" },
+		{ "a=1979-05-27T07:32", "{a=@1979-05-27T07:32}" }, { "a=1979-05-27 07:32Z", "{a=@1979-05-27 07:32Z}" }, { "a=07:32", "{a=@07:32}" }, { "a=[1979-05-27 ,07:32:00]", "{a=[@1979-05-27,@07:32:00]}" },
 		{ "a=23:59:59.5", "{a=@23:59:59.5}" }, { "a=2000-02-29\nb=2024-02-29", "{a=@2000-02-29,b=@2024-02-29}" },
 	};
 	static const struct bad bad[] = {
 		{ "a=1979-02-29", "1:3: found 1979-02-29, expected a date or time: no such date or time" },
 		{ "a=1900-02-29", "1:3: " }, { "a=1979-13-01", "1:3: " }, { "a=1979-00-01", "1:3: " }, { "a=1979-04-31", "1:3: " },
 		{ "a=1979-04-00", "1:3: " }, { "a=1979-5-27", "1:3: " }, { "a=79-05-27", "1:3: " }, { "a=19790527T073200Z", "1:3: " },
-		{ "a=1979-05-27T", "1:3: " }, { "a=1979-05-27T07:32", "1:3: " }, { "a=1979-05-27T07:32Z", "1:3: " },
+		{ "a=1979-05-27T", "1:3: " }, { "a=1979-05-27T07:", "1:3: " }, { "a=1979-05-27T07:32:", "1:3: " },
 		{ "a=1979-05-27T24:00:00Z", "1:3: " }, { "a=1979-05-27T23:60:00Z", "1:3: " }, { "a=1979-05-27T23:59:60Z", "1:3: " },
 		{ "a=1979-05-27T07:32:00.Z", "1:3: " }, { "a=1979-05-27T07:32:00+24:00", "1:3: " },
 		{ "a=1979-05-27T07:32:00+01", "1:3: " }, { "a=1979-05-27T07:32:00ZZ", "1:3: " }, { "a=1979-05-27Z", "1:3: " },
-		{ "a=07:32", "1:3: " }, { "a=7:32:00", "1:3: " }, { "a=07:32:00Z", "1:3: " }, { "a=07:32:00.", "1:3: " },
-		{ "a=1979-05-27  07:32:00", "1:15: found '0'" }, { "a=1979-05-27 07:32", "1:3: " },
+		{ "a=07:32.5", "1:3: " }, { "a=7:32:00", "1:3: " }, { "a=07:32:00Z", "1:3: " }, { "a=07:32:00.", "1:3: " },
+		{ "a=1979-05-27  07:32:00", "1:15: found '0'" }, { "a=1979-05-27 07:32x", "1:3: " },
 	};
 
 	(void)state;
@@ -262,21 +264,23 @@ arrays_span_lines_and_mix_kinds(void **state)
 }
 
 static void
-inline_tables_stand_on_one_line_and_are_closed(void **state)
+inline_tables_span_lines_and_are_closed(void **state)
 {
 	static const struct good good[] = {
 		{ "a={}", "{a={}}" }, { "a={ b = 1, c.d = 2, c.e = 3 }", "{a={b=1,c={d=2,e=3}}}" }, { "a={b={c={}}}", "{a={b={c={}}}}" },
 		{ "a={b=[1,\n2]}", "{a={b=[1,2]}}" }, { "a.b={c=1}\na.d=2", "{a={b={c=1},d=2}}" },
+		{ "a={b=1,}", "{a={b=1}}" }, { "a={ # c\n b=1, # d\n\n c=2,\n}", "{a={b=1,c=2}}" }, { "a={b=1\n,c=2\n}", "{a={b=1,c=2}}" },
+		{ "a={\n}", "{a={}}" },
 		{ "[t]\na={b.c=1}\nx.y={z.w=2}\nx.v=3", "{t={a={b={c=1}},x={y={z={w=2}},v=3}}}" },
 	};
 	static const struct bad bad[] = {
 		{ "a={", "1:4: found the end of the file, expected a key" }, { "a={b=1", "1:7: found the end of the file, expected , or }" },
-		{ "a={b=1,}", "1:8: found '}', expected a key" }, { "a={\nb=1}", "1:4: found the end of the line" },
-		{ "a={b=1\n}", "1:7: found the end of the line" }, { "a={b=1 c=2}", "1:8: found 'c'" }, { "a={,}", "1:4: found ','" },
+		{ "a={b=1,,}", "1:8: found ',', expected a key" }, { "a={b=1\nc=2}", "2:1: found 'c', expected , or }" },
+		{ "a={b\n=1}", "1:5: found the end of the line" }, { "a={b=\n1}", "1:6: found the end of the line" }, { "a={b=1 c=2}", "1:8: found 'c'" }, { "a={,}", "1:4: found ','" },
 		{ "a={b=1,b=2}", "1:8: key 'b' is an integer already" }, { "a={b=1,b.c=2}", "1:8: " }, { "a={b.c=1,b=2}", "1:10: " },
 		{ "a={b={c=1},b.d=2}", "1:12: key 'b' is a table already" }, { "a={b=1}\na.c=2", "2:1: key 'a' is a table already, at line 1: dotted keys cannot add to it" },
 		{ "a={}\n[a]", "2:2: key 'a' is a table already" }, { "a={}\n[a.b]", "2:2: key 'a' is a table already, at line 1, and closed" },
-		{ "a={}\n[[a]]", "2:3: " }, { "a={b.c=1}\na.b.d=2", "2:1: " }, { "a={b={}}\n[a.b.c]", "2:2: " }, { "a={b=1 # c\n}", "1:8: found '#'" },
+		{ "a={}\n[[a]]", "2:3: " }, { "a={b.c=1}\na.b.d=2", "2:1: " }, { "a={b={}}\n[a.b.c]", "2:2: " }, { "a={b=1 # c }", "1:13: found the end of the file" },
 		{ "a=[{b={}}]\na.b=1", "2:1: " }, { "a={b.c=1}\n[a.b.d]", "2:2: " }, { "a.b={}\na.b.c=1", "2:3: " },
 	};
 
@@ -451,6 +455,93 @@ asking_what_is_not_there_gives_nothing(void **state)
 	toml_free(NULL);
 }
 
+/* base + patch, or the text of the error. */
+static void
+check_merge(const char *base, const char *patch, const char *tree)
+{
+	AUTO(toml) doc = NULL;
+	struct toml *more = NULL;
+	AUTO_BUF out = { 0 };
+	struct err e = { 0 };
+
+	assert_int_equal(toml_parse(&doc, "base", bytes_of(base), &e), 0);
+	assert_int_equal(toml_parse(&more, "patch", bytes_of(patch), &e), 0);
+	assert_int_equal(toml_merge(doc, more, &e), 0);
+	dump(&out, doc);
+	assert_string_equal(buf_str(&out), tree);
+}
+
+static void
+documents_merge_by_key_and_arrays_are_joined(void **state)
+{
+	(void)state;
+	check_merge("", "a=1", "{a=1}");
+	check_merge("a=1", "", "{a=1}");
+	check_merge("a=1\nb=2", "b=3\nc=4", "{a=1,b=3,c=4}");
+	check_merge("[t]\na=1\n[t.u]\nb=2", "t.u.c=3\nt.a=4", "{t={a=4,u={b=2,c=3}}}");
+	check_merge("a={b=1}", "[a]\nc=2", "{a={b=1,c=2}}"); /* how a table was written does not matter */
+	check_merge("a=[1,2]", "a=[2,3]", "{a=[1,2,2,3]}");
+	check_merge("[t]\ntrusted=['x']", "[t]\ntrusted=['y']", "{t={trusted=[\"x\",\"y\"]}}");
+	check_merge("[[p]]\nuid=1", "[[p]]\nuid=2\n[[p]]\nuid=3", "{p=[{uid=1},{uid=2},{uid=3}]}");
+	check_merge("a=[]", "a=[]", "{a=[]}");
+}
+
+static void
+anything_else_is_replaced_by_the_later_document(void **state)
+{
+	(void)state;
+	check_merge("a='x'", "a='y'", "{a=\"y\"}");
+	check_merge("a=1", "a='y'", "{a=\"y\"}");
+	check_merge("[a]\nb=1", "a=2", "{a=2}");
+	check_merge("a=2", "[a]\nb=1", "{a={b=1}}");
+	check_merge("a=[1]", "[a]\nb=1", "{a={b=1}}");
+	check_merge("[[a]]\nb=1", "a='f'", "{a=\"f\"}");
+	check_merge("[a.b.c]\nd=1", "a.b=[7]", "{a={b=[7]}}");
+}
+
+static void
+merged_values_know_their_own_file_and_line(void **state)
+{
+	AUTO(toml) doc = NULL;
+	struct toml *second = NULL, *third = NULL;
+	const struct toml *p;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(toml_parse(&doc, "one.toml", bytes_of("[t]\na=1\n[[p]]\nuid=1"), &e), 0);
+	assert_int_equal(toml_parse(&second, "two.toml", bytes_of("\n\n[t]\n  b=2"), &e), 0);
+	assert_int_equal(toml_parse(&third, "three.toml", bytes_of("[[p]]\nuid='x'"), &e), 0);
+	assert_int_equal(toml_merge(second, third, &e), 0); /* names are handed on twice */
+	assert_int_equal(toml_merge(doc, second, &e), 0);
+	assert_string_equal(toml_file(toml_get(toml_get(doc, "t"), "a")), "one.toml");
+	assert_string_equal(toml_file(toml_get(toml_get(doc, "t"), "b")), "two.toml");
+	assert_int_equal(toml_line(toml_get(toml_get(doc, "t"), "b")), 4);
+	assert_int_equal(toml_column(toml_get(toml_get(doc, "t"), "b")), 3);
+	p = toml_get(toml_at(toml_get(doc, "p"), 1), "uid");
+	assert_int_equal(toml_err(&e, p, "no number"), E_FORMAT);
+	assert_string_equal(e.msg, "three.toml:2:1: key 'p[1].uid': no number");
+}
+
+static void
+a_merged_table_is_not_larger_than_a_parsed_one(void **state)
+{
+	AUTO_BUF a = { 0 };
+	AUTO_BUF b = { 0 };
+	AUTO(toml) doc = NULL;
+	struct toml *more = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 600; i++) {
+		buf_printf(&a, "a%d=1\n", i);
+		buf_printf(&b, "b%d=1\n", i);
+	}
+	assert_int_equal(toml_parse(&doc, "a", bytes_of_buf(&a), &e), 0);
+	assert_int_equal(toml_parse(&more, "b", bytes_of_buf(&b), &e), 0);
+	assert_int_equal(toml_merge(doc, more, &e), E_TOOBIG);
+	assert_string_equal(e.msg, "b:401:1: key 'b400': more than 1000 keys in one table");
+}
+
 int
 main(void)
 {
@@ -461,7 +552,11 @@ main(void)
 		cmocka_unit_test(floats_have_a_fraction_or_an_exponent),
 		cmocka_unit_test(dates_and_times_are_checked_and_kept_as_text),
 		cmocka_unit_test(arrays_span_lines_and_mix_kinds),
-		cmocka_unit_test(inline_tables_stand_on_one_line_and_are_closed),
+		cmocka_unit_test(documents_merge_by_key_and_arrays_are_joined),
+		cmocka_unit_test(anything_else_is_replaced_by_the_later_document),
+		cmocka_unit_test(merged_values_know_their_own_file_and_line),
+		cmocka_unit_test(a_merged_table_is_not_larger_than_a_parsed_one),
+		cmocka_unit_test(inline_tables_span_lines_and_are_closed),
 		cmocka_unit_test(tables_are_defined_once),
 		cmocka_unit_test(arrays_of_tables_grow_at_their_end),
 		cmocka_unit_test(only_clean_utf8_is_text),

@@ -466,6 +466,11 @@ expect_renewal(const struct minted *old, const char *challenge, const struct key
 	assert_int_equal(csr.has_challenge, challenge != NULL);
 	if (challenge != NULL)
 		assert_string_equal(csr.challenge, challenge);
+	assert_int_equal(csr.n_eku, 0);
+	buf_reset(&der);
+	assert_int_equal(est_renewal_build_client(&der, &c, challenge, key, NULL), 0);
+	assert_int_equal(csr_parse(&csr, bytes_of_buf(&der), NULL), 0);
+	assert_true(csr.n_eku == 1 && csr.eku[0] == OID_CLIENT_AUTH && sans_equal(&csr.sans, &c.sans));
 }
 
 static void

@@ -32,6 +32,7 @@ struct stage {
 	struct tls_server *tls;         /* NULL: plain */
 	uint16_t port;
 	char path[108];                 /* of a Unix socket; "": TCP */
+	const struct http_local *local; /* its options; NULL: none */
 	struct loop_timer *later, *watchdog;
 	struct http_request *late[8];   /* to be answered by the timer */
 	size_t n_late;
@@ -237,6 +238,15 @@ answer_peer(struct http_request *r)
 }
 
 static inline void
+answer_number(struct http_request *r, size_t n)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%zu", n);
+	answer_text(r, text);
+}
+
+static inline void
 answer_big(struct http_request *r, size_t n)
 {
 	AUTO_BUF b = { 0 };
@@ -278,6 +288,10 @@ stage_handle(void *ctx, struct http_request *r)
 		s->kept[s->n_kept++] = r;
 	} else if (strcmp(path, "/peer") == 0) {
 		answer_peer(r);
+	} else if (strcmp(path, "/pid") == 0) {
+		answer_number(r, (size_t)http_peer_pid(r));
+	} else if (strcmp(path, "/count") == 0) {
+		answer_number(r, http_body(r).n);
 	} else if (strcmp(path, "/big") == 0) {
 		answer_big(r, 300000);
 	} else if (strcmp(path, "/record") == 0) {
@@ -352,7 +366,8 @@ stage_open(struct stage *s, const struct http_limits *lim, struct tls_server *tl
 		assert_int_equal(peer_listen_unix(&fd, s->path, 0600, &e), 0);
 	else
 		assert_int_equal(peer_listen_tcp(&fd, "127.0.0.1", 0, false, &s->port, &e), 0);
-	assert_int_equal(http_server_listen(s->server, fd, tls, 5, &e), 0);
+	assert_int_equal(s->local != NULL ? http_server_listen_unix(s->server, fd, s->local, 5, &e)
+	                                  : http_server_listen(s->server, fd, tls, 5, &e), 0);
 }
 
 /* Play a scene in a child process and serve it until it ends. */

@@ -65,6 +65,33 @@ many_addresses_are_kept_apart(void **state)
 	census_free(s); /* with the other half still counted */
 }
 
+static void
+uids_are_no_addresses_and_those_apart_count_apart(void **state)
+{
+	struct census *s = census_new(4);
+	struct sockaddr_storage nowhere = { .ss_family = AF_UNIX };
+	struct census_entry *a, *b, *c, *d;
+
+	(void)state;
+	assert_non_null(a = census_enter(s, &nowhere, 1));
+	assert_non_null(b = census_enter_uid(s, 0, false, 1));
+	assert_null(census_enter_uid(s, 0, false, 1));
+	assert_non_null(c = census_enter_uid(s, 0, true, 1));
+	assert_null(census_enter_uid(s, 0, true, 1));
+	assert_non_null(d = census_enter_uid(s, 7, false, 1));
+	assert_ptr_equal(census_enter_uid(s, 7, false, 2), d);
+	assert_int_equal(census_count(d), 2);
+	assert_int_equal(census_count(b), 1);
+	assert_int_equal(census_count(NULL), 0);
+	census_leave(s, d);
+	assert_int_equal(census_count(d), 1);
+	census_leave(s, a);
+	census_leave(s, b);
+	census_leave(s, c);
+	census_leave(s, d);
+	census_free(s);
+}
+
 static int
 scene_scarce(struct stage *s)
 {
@@ -116,6 +143,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_address_counts_whatever_its_port_and_form),
+		cmocka_unit_test(uids_are_no_addresses_and_those_apart_count_apart),
 		cmocka_unit_test(many_addresses_are_kept_apart),
 		cmocka_unit_test(who_finds_no_descriptor_is_turned_away_and_others_served_later),
 	};

@@ -318,6 +318,53 @@ a_connection_is_kept_only_where_that_is_safe(void **state)
 	}
 }
 
+static void
+a_lax_judge_takes_what_it_is_told_to_and_no_more(void **state)
+{
+	static const struct { const char *head; unsigned lax, status; } cases[] = {
+		{ "GET / HTTP/1.1\r\n\r\n", 0, 400 }, { "GET / HTTP/1.1\r\n\r\n", GUARD_NO_HOST, 0 },
+		{ "GET / HTTP/1.1\r\n\r\n", GUARD_RAW_NUL, 400 },
+		{ "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", GUARD_NO_HOST, 400 },
+		{ "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", GUARD_NO_HOST, 400 },
+		{ "GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", GUARD_NO_HOST, 400 },
+		{ "GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", GUARD_RAW_NUL, 0 },
+		{ "GET /\x80 HTTP/1.1\r\nHost: a\r\n\r\n", GUARD_RAW_NUL, 400 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(cases); i++) {
+		struct guard g;
+		struct guard_no no = { 0 };
+
+		assert_int_equal(guard_check_lax(&g, bytes_of(cases[i].head), cases[i].lax, &no), cases[i].status == 0);
+		assert_int_equal(no.status, cases[i].status);
+	}
+}
+
+static void
+a_reduced_head_says_how_long_the_body_is_and_nothing_else(void **state)
+{
+	static const struct { const char *head, *reduced; } cases[] = {
+		{ "PUT http://a/b%00?c HTTP/1.1\r\nContent-Length: 007\r\nX: y\r\nExpect: 100-continue\r\n\r\n",
+		  "PUT / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 7\r\n\r\n" },
+		{ "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+		  "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" },
+		{ "GET /x HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(cases); i++) {
+		AUTO_BUF b = { 0 };
+		struct guard g;
+		struct guard_no no = { 0 };
+
+		assert_true(guard_check_lax(&g, bytes_of(cases[i].head), GUARD_NO_HOST | GUARD_RAW_NUL, &no));
+		guard_reduced(&b, &g);
+		assert_string_equal(buf_str(&b), cases[i].reduced);
+		assert_true(guard_check(&g, bytes_of_buf(&b), &no));
+	}
+}
+
 /* A head with a target of this length and this many fields besides Host. */
 static unsigned
 judge_size(size_t target, size_t fields)
@@ -357,6 +404,8 @@ main(void)
 		cmocka_unit_test(a_few_empty_lines_come_before_a_request),
 		cmocka_unit_test(what_passed_is_understood),
 		cmocka_unit_test(a_connection_is_kept_only_where_that_is_safe),
+		cmocka_unit_test(a_lax_judge_takes_what_it_is_told_to_and_no_more),
+		cmocka_unit_test(a_reduced_head_says_how_long_the_body_is_and_nothing_else),
 		cmocka_unit_test(sizes_have_limits),
 	};
 

@@ -291,7 +291,7 @@ requests_that_we_write_pass_here_and_in_openssl(void **state)
 		assert_true(name_equal(&c.subject, &subject));
 		assert_true(sans_equal(&c.sans, &sans));
 		assert_string_equal(c.challenge, "AbC+/=");
-		assert_true(c.wants_ca && c.key_usage == (KU_KEY_CERT_SIGN | KU_CRL_SIGN));
+		assert_true(c.wants_ca && c.pathlen == 0 && c.key_usage == (KU_KEY_CERT_SIGN | KU_CRL_SIGN));
 		assert_true(c.n_eku == 1 && c.eku[0] == OID_CLIENT_AUTH);
 		assert_true(bytes_equal(c.spki, key_spki(k)));
 		p = der.p;
@@ -315,6 +315,7 @@ a_request_for_little_holds_little(void **state)
 	assert_int_equal(csr_parse(&c, bytes_of_buf(&der), NULL), 0);
 	assert_int_equal(c.subject.n + c.sans.n + c.n_eku + c.n_other_ext, 0);
 	assert_false(c.has_san || c.has_challenge || c.wants_ca);
+	assert_int_equal(c.pathlen, -1);
 	/* an empty attributes field stands right before the algorithm */
 	assert_non_null(memmem(der.p, der.n, "\xa0\x00\x30\x0a", 4));
 }

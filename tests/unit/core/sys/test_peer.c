@@ -123,6 +123,9 @@ a_unix_socket_has_the_exact_mode_and_replaces_its_predecessor(void **state)
 	server = accept(again, NULL, NULL);
 	assert_int_equal(peer_uid(server, &uid, NULL), 0);
 	assert_int_equal(uid, geteuid());
+	assert_int_equal(peer_pid(server), getpid());
+	assert_true(peer_is_unix_listener(again));
+	assert_false(peer_is_unix_listener(server));
 	peer_address(server, text);
 	assert_string_equal(text, "unix");
 	(void)unlink(un.sun_path);
@@ -141,6 +144,52 @@ a_file_that_is_no_socket_is_not_replaced(void **state)
 	assert_int_equal(file_write(path, bytes_of("precious"), 0600, NULL), 0);
 	assert_int_equal(peer_listen_unix(&fd, path, 0600, NULL), E_EXISTS);
 	assert_int_equal(access(path, F_OK), 0);
+	(void)unlink(path);
+	(void)rmdir(dir);
+}
+
+static void
+a_link_or_a_directory_is_not_replaced_either(void **state)
+{
+	char dir[] = "/tmp/peer-XXXXXX", path[64], target[64];
+	struct stat st;
+	int fd = -1;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/l", dir);
+	(void)snprintf(target, sizeof(target), "%s/s", dir);
+	assert_int_equal(peer_listen_unix(&fd, target, 0600, NULL), 0);
+	(void)close(fd);
+	assert_int_equal(symlink(target, path), 0); /* to a socket, even */
+	assert_int_equal(peer_listen_unix(&fd, path, 0600, NULL), E_EXISTS);
+	assert_int_equal(lstat(target, &st), 0);
+	(void)unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(peer_listen_unix_group(&fd, path, 0660, getegid(), NULL), E_EXISTS);
+	assert_int_equal(rmdir(path), 0);
+	(void)unlink(target);
+	(void)rmdir(dir);
+}
+
+static void
+a_sockets_file_is_given_to_a_group(void **state)
+{
+	char dir[] = "/tmp/peer-XXXXXX", path[64];
+	gid_t group = geteuid() == 0 ? 12345 : getegid();
+	struct err e = { 0 };
+	struct stat st;
+	int fd = -1;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/s", dir);
+	assert_int_equal(peer_listen_unix_group(&fd, path, 0660, group, &e), 0);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_int_equal(st.st_gid, group);
+	assert_int_equal(st.st_mode & 07777, 0660);
+	assert_true(peer_is_unix_listener(fd));
+	(void)close(fd);
 	(void)unlink(path);
 	(void)rmdir(dir);
 }
@@ -205,6 +254,8 @@ main(void)
 		cmocka_unit_test(a_host_that_is_none_is_an_error),
 		cmocka_unit_test(a_unix_socket_has_the_exact_mode_and_replaces_its_predecessor),
 		cmocka_unit_test(a_file_that_is_no_socket_is_not_replaced),
+		cmocka_unit_test(a_link_or_a_directory_is_not_replaced_either),
+		cmocka_unit_test(a_sockets_file_is_given_to_a_group),
 		cmocka_unit_test(a_path_too_long_for_a_socket_is_an_error),
 		cmocka_unit_test(what_has_no_peer_has_no_uid_and_no_address),
 		cmocka_unit_test(the_limit_of_descriptors_is_raised),

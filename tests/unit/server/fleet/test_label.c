@@ -39,7 +39,7 @@ each_setting_is_the_same_after_text_and_back(void **state)
 {
 	static const char *const set[][2] = { { "enabled", "false" }, { "default", "true" }, { "ca", "x" }, { "profile", "y" },
 		{ "accept", "own,anchor,basic,code,secret" }, { "match", "all" }, { "secret_header", "X-S" }, { "reenrol", "force-subject" },
-		{ "pop", "required" }, { "chain", "true" }, { "cte", "false" }, { "wrap", "0" }, { "retry_window", "5m" }, { "grace", "2h" } };
+		{ "pop", "required" }, { "chain", "true" }, { "cte", "false" }, { "wrap", "0" }, { "retry_window", "5m" }, { "concurrent", "true" }, { "grace", "2h" } };
 	struct label a, b;
 	AUTO_BUF one = { 0 };
 	AUTO_BUF two = { 0 };

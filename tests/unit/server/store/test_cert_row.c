@@ -104,6 +104,29 @@ a_certificate_is_superseded_by_the_next_of_its_device_at_its_label(void **state)
 }
 
 static void
+certificates_of_different_lines_do_not_supersede_each_other(void **state)
+{
+	int64_t device = add_device("d");
+	struct cert_row one = a_cert(device, 1), two = a_cert(device, 2), next = a_cert(device, 3), r;
+
+	(void)state;
+	one.line = two.line = CERT_LINE_NEW;
+	assert_int_equal(cert_row_insert(db, &one, NULL), 0);
+	assert_int_equal(cert_row_insert(db, &two, NULL), 0);
+	assert_state(one.id, NOW, "active");
+	r = found(one.id);
+	next.line = r.line;
+	assert_int_not_equal(r.line, 0);
+	cert_row_clear(&r);
+	assert_int_equal(cert_row_insert(db, &next, NULL), 0);
+	assert_state(one.id, NOW, "superseded");
+	assert_state(two.id, NOW, "active");
+	cert_row_clear(&one);
+	cert_row_clear(&two);
+	cert_row_clear(&next);
+}
+
+static void
 a_superseded_certificate_keeps_no_device_live(void **state)
 {
 	int64_t device = add_device("d"), next;
@@ -229,6 +252,7 @@ main(void)
 		WITH_DB(what_is_presented_is_ours_by_serial_and_digest),
 		WITH_DB(a_certificate_goes_through_its_states),
 		WITH_DB(a_certificate_is_superseded_by_the_next_of_its_device_at_its_label),
+		WITH_DB(certificates_of_different_lines_do_not_supersede_each_other),
 		WITH_DB(a_superseded_certificate_keeps_no_device_live),
 		WITH_DB(a_device_is_live_by_what_is_neither_revoked_nor_expired_nor_superseded),
 		WITH_DB(a_retry_is_the_same_asker_key_label_and_device_within_the_window),

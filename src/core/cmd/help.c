@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/help.c - overview, help of a verb and bash completion, all from the tables */
-#include "cli/help.h"
+/* cmd/help.c - overview, help of a verb and bash completion, all from the tables */
+#include "core/cmd/help.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #define HELP_COLUMN 26  /* where the help of an option begins */
@@ -29,35 +30,35 @@ group_row(void *ctx, const struct verb *v)
 }
 
 void
-help_overview(FILE *to)
+help_overview(FILE *to, const struct program *p)
 {
-	fputs("Usage: estuary VERB [OPTION]... [ARGUMENT]...\n"
-	    "A certificate authority and EST server for fleets of devices.\n", to);
-	for (const struct verb_group *g = verb_groups; g->help != NULL; g++) {
+	fprintf(to, "Usage: %s VERB [OPTION]... [ARGUMENT]...\n%c%s.\n", p->name,
+	    toupper((unsigned char)p->about[0]), p->about + 1);
+	for (const struct verb_group *g = p->groups; g->help != NULL; g++) {
 		struct row_ctx x = { to, g->name };
 
 		fprintf(to, "\n%s:\n", g->help);
-		verb_each(group_row, &x);
+		verb_each(p, group_row, &x);
 	}
-	fputs("\n`estuary help VERB` says more. Every verb has --json.\n"
-	    "--version, --man DIR (writes the man pages), --completion (prints a bash script).\n", to);
+	fprintf(to, "\n`%s help VERB` says more. Every verb has --json.\n"
+	    "--version, --man DIR (writes the man pages), --completion (prints a bash script).\n", p->name);
 }
 
 void
-help_group(FILE *to, const char *group)
+help_group(FILE *to, const struct program *p, const char *group)
 {
 	struct row_ctx x = { to, group };
 
-	verb_each(group_row, &x);
+	verb_each(p, group_row, &x);
 }
 
 /* "estuary ca show [OPTION]... NAME" */
 static void
-usage_line(FILE *to, const struct verb *v)
+usage_line(FILE *to, const struct program *p, const struct verb *v)
 {
 	char title[64];
 
-	fprintf(to, "estuary %s", verb_title(v, title, sizeof(title)));
+	fprintf(to, "%s %s", p->name, verb_title(v, title, sizeof(title)));
 	for (size_t i = 0; verb_opt(v, i) != NULL; i++)
 		if (verb_opt(v, i)->required)
 			fprintf(to, " --%s %s", verb_opt(v, i)->name, verb_opt(v, i)->arg);
@@ -124,12 +125,12 @@ option_row(FILE *to, const struct opt *o)
 }
 
 void
-help_verb(FILE *to, const struct verb *v)
+help_verb(FILE *to, const struct program *p, const struct verb *v)
 {
 	const char *text = v->text != NULL ? v->text : "";
 
 	fputs("Usage: ", to);
-	usage_line(to, v);
+	usage_line(to, p, v);
 	fprintf(to, "\n%s.\n", v->help);
 	while (*text != 0) {
 		fputc('\n', to);
@@ -195,39 +196,58 @@ complete_verb(void *ctx, const struct verb *v)
 	fputs("' ;;\n\t\tesac ;;\n", to);
 }
 
-void
-help_completion(FILE *to)
+/* A name that a shell function may have: _estuary_agent. */
+static const char *
+function_name(const struct program *p, char *out, size_t size)
 {
-	fputs("# bash completion for estuary, from its table of verbs\n"
-	    "_estuary() {\n"
-	    "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb words= files=\n"
-	    "\tverb=${COMP_WORDS[1]-}\n"
-	    "\tCOMPREPLY=()\n"
-	    "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-	    "\t\tCOMPREPLY=($(compgen -W 'help", to);
-	verb_each(complete_alone, to);
-	for (const struct verb_group *g = verb_groups; g->help != NULL; g++)
-		fprintf(to, "%s%s", g->name != NULL ? " " : "", g->name != NULL ? g->name : "");
-	fputs("' -- \"$cur\"))\n\t\treturn\n\tfi\n\tcase $verb in\n", to);
-	for (const struct verb_group *g = verb_groups; g->help != NULL; g++) {
+	(void)snprintf(out, size, "_%s", p->name);
+	for (char *c = out; *c != 0; c++)
+		*c = *c == '-' ? '_' : *c;
+	return out;
+}
+
+/* The second word of each group. */
+static void
+complete_groups(FILE *to, const struct program *p)
+{
+	for (const struct verb_group *g = p->groups; g->help != NULL; g++) {
 		struct row_ctx x = { to, g->name };
 
 		if (g->name == NULL)
 			continue;
 		fprintf(to, "\t%s)\n\t\tif [ \"$COMP_CWORD\" -eq 2 ]; then\n"
 		    "\t\t\tCOMPREPLY=($(compgen -W '", g->name);
-		verb_each(complete_of_group, &x);
+		verb_each(p, complete_of_group, &x);
 		fputs("' -- \"$cur\"))\n\t\t\treturn\n\t\tfi\n"
 		    "\t\tverb=\"$verb ${COMP_WORDS[2]}\" ;;\n", to);
 	}
+}
+
+void
+help_completion(FILE *to, const struct program *p)
+{
+	char function[64];
+
+	fprintf(to, "# bash completion for %s, from its table of verbs\n"
+	    "%s() {\n"
+	    "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb words= files=\n"
+	    "\tverb=${COMP_WORDS[1]-}\n"
+	    "\tCOMPREPLY=()\n"
+	    "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+	    "\t\tCOMPREPLY=($(compgen -W 'help", p->name, function_name(p, function, sizeof(function)));
+	verb_each(p, complete_alone, to);
+	for (const struct verb_group *g = p->groups; g->help != NULL; g++)
+		fprintf(to, "%s%s", g->name != NULL ? " " : "", g->name != NULL ? g->name : "");
+	fputs("' -- \"$cur\"))\n\t\treturn\n\tfi\n\tcase $verb in\n", to);
+	complete_groups(to, p);
 	fputs("\tesac\n\tcase $verb in\n", to);
-	verb_each(complete_verb, to);
-	fputs("\tesac\n"
+	verb_each(p, complete_verb, to);
+	fprintf(to, "\tesac\n"
 	    "\tif [ -n \"$files\" ]; then\n"
 	    "\t\tCOMPREPLY=($(compgen -f -- \"$cur\"))\n"
 	    "\telse\n"
 	    "\t\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
 	    "\tfi\n"
 	    "}\n"
-	    "complete -F _estuary estuary\n", to);
+	    "complete -F %s %s\n", function, p->name);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/verb.h - one static record a verb: options, help, and what it does; help, man pages and completion come from it */
-#ifndef CLI_VERB_H
-#define CLI_VERB_H
+/* cmd/verb.h - one static record a verb: options, help, what it does; man pages and completion come from it */
+#ifndef CORE_CMD_VERB_H
+#define CORE_CMD_VERB_H
 
 #include <stddef.h>
 
@@ -9,6 +9,7 @@
 
 struct cli;
 struct column;
+struct program;
 
 enum opt_kind {
 	OPT_FLAG,     /* no argument */
@@ -29,8 +30,8 @@ struct opt {
 	const char *help;         /* one line, no full stop */
 	bool required;
 	const char *words;        /* "new|any": the only values taken; NULL: any */
-	const char *member;       /* member of the operator message's args; NULL: the name, with '_' for '-' */
-	bool local;               /* not part of the operator message */
+	const char *member;       /* member of the message's args; NULL: the name, with '_' for '-' */
+	bool local;               /* not part of the message */
 };
 
 struct verb {
@@ -42,8 +43,8 @@ struct verb {
 	const struct opt *more;   /* a second such table, e.g. one that many verbs share; NULL: none */
 	const struct opt *pos;    /* positional arguments in their order, ended by name NULL; NULL: none */
 	int (*run)(struct cli *c); /* returns the exit status; use cli_fail() for errors */
-	/* For verbs that map one to one to an operator message (run is op_verb). */
-	const char *op;           /* "ca.list" */
+	/* For verbs that are one message to a server; core/cmd reads none of it, the run that they share does. */
+	const char *op;           /* the message, "ca.list" */
 	const struct column *columns; /* of "items"; NULL: the result is one object */
 	int (*prepare)(struct cli *c, json_t *args, struct err *e); /* completes the message's args; NULL: nothing to add */
 	int (*keep)(const struct cli *c, const json_t *result, struct err *e); /* writes the files that were asked for, before anything is printed */
@@ -57,20 +58,19 @@ struct verb_group {
 	const char *name, *help;
 };
 
-/* Each file's table, ended by name NULL. */
-extern const struct verb est_verbs[];
-extern const struct verb quickstart_verbs[];
-extern const struct verb admin_verbs[];  /* ca, profile, label, credential, trust, operator, crl, server */
-extern const struct verb fleet_verbs[];  /* device, cert, audit, event */
-
-extern const struct verb *const verb_tables[]; /* ended by NULL */
-extern const struct verb_group verb_groups[];  /* ended by help NULL; name NULL: verbs that stand alone */
+/* Tables of records inside a record, and the usual positional arguments. */
+#define OPTS(...) ((const struct opt[]){ __VA_ARGS__, { .name = NULL } })
+#define ARG(n, a, what) \
+	OPTS({ .name = n, .kind = OPT_TEXT, .arg = a, .help = what, .required = true })
+#define NAME_ARG(what) ARG("name", "NAME", what)
+#define ID_ARG(what) \
+	OPTS({ .name = "id", .kind = OPT_NUMBER, .arg = "ID", .help = what, .required = true })
 
 /* The record of "group name" (group NULL: a verb that stands alone), or NULL. */
-const struct verb *verb_find(const char *group, const char *name);
-bool verb_is_group(const char *name);
+const struct verb *verb_find(const struct program *p, const char *group, const char *name);
+bool verb_is_group(const struct program *p, const char *name);
 /* Call fn for each verb, in the order of the overview. */
-void verb_each(void (*fn)(void *ctx, const struct verb *v), void *ctx);
+void verb_each(const struct program *p, void (*fn)(void *ctx, const struct verb *v), void *ctx);
 /* "ca list" or "quickstart" into out. */
 const char *verb_title(const struct verb *v, char *out, size_t size);
 /* The i-th option of opts, then more, then --json and --help; NULL at the end. */
@@ -78,8 +78,8 @@ const struct opt *verb_opt(const struct verb *v, size_t i);
 /* An option or positional argument by name, or NULL. */
 const struct opt *verb_find_opt(const struct verb *v, const char *name);
 /* The nearest of what was meant ("ca list", or an option's name); NULL when nothing is near. */
-const char *verb_near(const char *group, const char *name, char *out, size_t size);
-const char *verb_near_group(const char *name);
+const char *verb_near(const struct program *p, const char *group, const char *name, char *out, size_t size);
+const char *verb_near_group(const struct program *p, const char *name);
 const struct opt *verb_near_opt(const struct verb *v, const char *name);
 
 #endif

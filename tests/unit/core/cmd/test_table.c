@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/test_table.c - alignment, widths, truncation, colour, and what must not reach a terminal */
+/* core/cmd/test_table.c - alignment, widths, truncation, colour, and what must not reach a terminal */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "cli/table.h"
-#include "capture.h"
+#include "core/cmd/table.h"
+#include "tests/unit/core/cmd/capture.h"
 
 static const struct column columns[] = {
 	{ "NAME" }, { "STATE", NULL, COL_STATE }, { "NOT AFTER", NULL, COL_TIME }, { "TEXT" }, { .title = NULL },
@@ -28,7 +28,7 @@ printed(const char *items, bool tty, unsigned width, const char *wanted)
 	struct capture x;
 	AUTO_JSON v = parsed(items);
 
-	capture_open(&x);
+	capture_open(&x, NULL);
 	x.c.tty = x.c.colour = tty;
 	x.c.width = width;
 	table_print(&x.c, columns, v);
@@ -97,7 +97,7 @@ an_empty_list_prints_no_table(void **state)
 	AUTO_JSON v = parsed("[]");
 
 	(void)state;
-	capture_open(&x);
+	capture_open(&x, NULL);
 	table_print(&x.c, columns, v);
 	assert_string_equal(capture_err(&x), "none\n");
 	assert_string_equal(capture_out(&x), "");
@@ -112,7 +112,7 @@ an_object_is_a_line_a_member_without_pem(void **state)
 	    "\"crl_number\":3,\"enabled\":true,\"none\":[],\"pem\":\"-----BEGIN CERTIFICATE-----\\n\"}");
 
 	(void)state;
-	capture_open(&x);
+	capture_open(&x, NULL);
 	table_print_object(&x.c, v);
 	assert_string_equal(capture_out(&x),
 	    "name             root\n"
@@ -123,6 +123,46 @@ an_object_is_a_line_a_member_without_pem(void **state)
 	    "crl number       3\n"
 	    "enabled          yes\n"
 	    "none             -\n");
+	capture_close(&x);
+}
+
+static void
+lived(int64_t from, int64_t to, int64_t now, const char *wanted)
+{
+	struct capture x;
+
+	capture_open(&x, NULL);
+	table_life(&x.c, from, to, now);
+	assert_string_equal(capture_out(&x), wanted);
+	capture_close(&x);
+}
+
+static void
+a_life_is_a_bar_between_nothing_and_all_of_it(void **state)
+{
+	(void)state;
+	lived(100, 200, 125, "  [█████░░░░░░░░░░░░░░░] 25%");
+	lived(100, 200, 99, "  [░░░░░░░░░░░░░░░░░░░░] 0%");
+	lived(100, 200, 999, "  [████████████████████] 100%");
+	lived(200, 200, 200, "");
+	lived(200, 100, 150, "");
+	lived(INT64_MIN, INT64_MAX, 0, "");
+	lived(0, INT64_MAX, 1, "");
+}
+
+static void
+a_member_that_is_absent_has_no_line(void **state)
+{
+	struct capture x;
+	AUTO_JSON v = parsed("{\"issuer\":\"\\u001b[2J\",\"empty\":\"\",\"not_after\":1000000000}");
+
+	(void)state;
+	capture_open(&x, NULL);
+	table_member(&x.c, "issuer", v, "issuer", COL_TEXT);
+	table_member(&x.c, "empty", v, "empty", COL_TEXT);
+	table_member(&x.c, "none", v, "none", COL_TIME);
+	table_member(&x.c, "until", v, "not_after", COL_TIME);
+	assert_string_equal(capture_out(&x), "issuer           \\x1b[2J\nuntil            2001-09-09T01:46:40Z\n");
 	capture_close(&x);
 }
 
@@ -137,6 +177,8 @@ main(void)
 		cmocka_unit_test(nothing_from_outside_reaches_the_terminal_as_it_is),
 		cmocka_unit_test(an_empty_list_prints_no_table),
 		cmocka_unit_test(an_object_is_a_line_a_member_without_pem),
+		cmocka_unit_test(a_life_is_a_bar_between_nothing_and_all_of_it),
+		cmocka_unit_test(a_member_that_is_absent_has_no_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/table.h - results for people: aligned columns, or a line a member; nothing in them can harm a terminal */
-#ifndef CLI_TABLE_H
-#define CLI_TABLE_H
+/* cmd/table.h - results for people: aligned columns, or a line a member; nothing in them can harm a terminal */
+#ifndef CORE_CMD_TABLE_H
+#define CORE_CMD_TABLE_H
 
-#include "cli/cli.h"
+#include "core/cmd/cli.h"
 
 /* How a member is shown. */
 enum column_kind {
@@ -19,15 +19,27 @@ struct column {
 	enum column_kind kind;
 };
 
+/* Such a table inside a record. */
+#define COLUMNS(...) ((const struct column[]){ __VA_ARGS__, { .title = NULL } })
+
 /* Every item (an array of objects) as one aligned row under a header; an empty array says "none" on c->err. */
 void table_print(const struct cli *c, const struct column *cols, const json_t *items);
 /* One member a line, "name   value", in the order of the object; PEM texts are left out. */
 void table_print_object(const struct cli *c, const json_t *obj);
 /* One such line. */
 void table_line(const struct cli *c, const char *name, const char *value);
+/* The same with the text of obj's member; no line when there is none. */
+void table_member(const struct cli *c, const char *name, const json_t *obj, const char *member, enum column_kind kind);
+/*
+ * "  [█████░░░░░░░░░░░░░░░] 25%" at the end of a line: how much of a life is over at `now`, all in
+ * UTC seconds; nothing when it is none (to <= from) or longer than any.
+ */
+void table_life(const struct cli *c, int64_t from, int64_t to, int64_t now);
 
 /* The text of a value as the kind wants it, harmless on a terminal; appended to out. */
 void table_cell(struct buf *out, const json_t *v, enum column_kind kind);
+/* The same of obj's member, alone in b; borrowed until b changes. */
+const char *table_text(struct buf *b, const json_t *obj, const char *member, enum column_kind kind);
 /* Columns that UTF-8 text takes on a terminal. */
 unsigned table_width(const char *s);
 /* Escape sequence that begins the colour of a state, or "" without colour. */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/verb.c - the tables of verbs, walked and searched */
-#include "cli/verb.h"
+/* cmd/verb.c - the tables of verbs, walked and searched */
+#include "core/cmd/verb.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "core/base/text.h"
+#include "core/cmd/program.h"
 
 #define NEAR_MAX 3 /* edits that a misspelt word may be away from what was meant */
 
@@ -17,28 +18,6 @@ near_most(const char *word)
 
 	return half < NEAR_MAX ? (unsigned)half : NEAR_MAX;
 }
-
-const struct verb *const verb_tables[] = {
-	quickstart_verbs, admin_verbs, fleet_verbs, est_verbs, NULL,
-};
-
-const struct verb_group verb_groups[] = {
-	{ NULL, "Start here" },
-	{ "ca", "Certification authorities" },
-	{ "profile", "What certificates look like" },
-	{ "label", "EST endpoints: who may come in, and what they get" },
-	{ "credential", "Codes, passwords and secrets that let a device in" },
-	{ "trust", "Outside CAs whose certificates let a device in" },
-	{ "device", "Devices and their certificates" },
-	{ "cert", "Certificates" },
-	{ "crl", "Revocation lists" },
-	{ "audit", "What was decided, and why" },
-	{ "event", "What happened" },
-	{ "operator", "Who may operate the server" },
-	{ "server", "The server itself" },
-	{ "est", "The device's side: talk EST to a server" },
-	{ NULL, NULL },
-};
 
 /* Everybody's options. */
 static const struct opt common[] = {
@@ -56,38 +35,38 @@ same_group(const char *a, const char *b)
 }
 
 const struct verb *
-verb_find(const char *group, const char *name)
+verb_find(const struct program *p, const char *group, const char *name)
 {
-	for (size_t t = 0; verb_tables[t] != NULL; t++)
-		for (const struct verb *v = verb_tables[t]; v->name != NULL; v++)
+	for (size_t t = 0; p->tables[t] != NULL; t++)
+		for (const struct verb *v = p->tables[t]; v->name != NULL; v++)
 			if (same_group(v->group, group) && strcmp(v->name, name) == 0)
 				return v;
 	return NULL;
 }
 
 bool
-verb_is_group(const char *name)
+verb_is_group(const struct program *p, const char *name)
 {
-	for (const struct verb_group *g = verb_groups; g->help != NULL; g++)
+	for (const struct verb_group *g = p->groups; g->help != NULL; g++)
 		if (g->name != NULL && strcmp(g->name, name) == 0)
 			return true;
 	return false;
 }
 
 static void
-each_of(const struct verb_group *g, void (*fn)(void *ctx, const struct verb *v), void *ctx)
+each_of(const struct program *p, const struct verb_group *g, void (*fn)(void *ctx, const struct verb *v), void *ctx)
 {
-	for (size_t t = 0; verb_tables[t] != NULL; t++)
-		for (const struct verb *v = verb_tables[t]; v->name != NULL; v++)
+	for (size_t t = 0; p->tables[t] != NULL; t++)
+		for (const struct verb *v = p->tables[t]; v->name != NULL; v++)
 			if (same_group(v->group, g->name))
 				fn(ctx, v);
 }
 
 void
-verb_each(void (*fn)(void *ctx, const struct verb *v), void *ctx)
+verb_each(const struct program *p, void (*fn)(void *ctx, const struct verb *v), void *ctx)
 {
-	for (const struct verb_group *g = verb_groups; g->help != NULL; g++)
-		each_of(g, fn, ctx);
+	for (const struct verb_group *g = p->groups; g->help != NULL; g++)
+		each_of(p, g, fn, ctx);
 }
 
 const char *
@@ -144,7 +123,7 @@ near_verb(void *ctx, const struct verb *v)
 }
 
 const char *
-verb_near(const char *group, const char *name, char *out, size_t size)
+verb_near(const struct program *p, const char *group, const char *name, char *out, size_t size)
 {
 	char wanted[128];
 	struct nearest n = { .wanted = wanted };
@@ -152,17 +131,17 @@ verb_near(const char *group, const char *name, char *out, size_t size)
 	(void)snprintf(wanted, sizeof(wanted), "%s%s%s", group != NULL ? group : "",
 	    group != NULL ? " " : "", name);
 	n.edits = near_most(wanted) + 1;
-	verb_each(near_verb, &n);
+	verb_each(p, near_verb, &n);
 	return n.best != NULL ? verb_title(n.best, out, size) : NULL;
 }
 
 const char *
-verb_near_group(const char *name)
+verb_near_group(const struct program *p, const char *name)
 {
 	const char *best = NULL;
 	unsigned edits = near_most(name) + 1;
 
-	for (const struct verb_group *g = verb_groups; g->help != NULL; g++) {
+	for (const struct verb_group *g = p->groups; g->help != NULL; g++) {
 		unsigned d = g->name != NULL ? text_distance(name, g->name) : edits;
 
 		if (d < edits) {

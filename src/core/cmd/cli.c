@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/cli.c - a command line against a verb's record (getopt_long), and how results and errors reach people */
-#include "cli/cli.h"
+/* cmd/cli.c - a command line against a verb's record (getopt_long), and how results and errors reach people */
+#include "core/cmd/cli.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -345,7 +345,7 @@ cli_fail(const struct cli *c, const struct err *e, const char *hint)
 
 	/* What a server says is printed like everything else that comes from outside. */
 	text_escape(&text, bytes_of(e->msg));
-	fprintf(c->err, "estuary: %s\n", buf_str(&text));
+	fprintf(c->err, "%s: %s\n", c->program->name, buf_str(&text));
 	buf_reset(&text);
 	text_escape(&text, bytes_of(hint != NULL ? hint : ""));
 	if (text.n != 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/table.c - widths, alignment, colour and truncation of what people read */
-#include "cli/table.h"
+/* cmd/table.c - widths, alignment, colour and truncation of what people read */
+#include "core/cmd/table.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -15,6 +15,8 @@
 #define GAP 2            /* blanks between columns */
 #define SERIAL_SHORT 12  /* digits of a serial shown on a terminal */
 #define NAME_WIDTH 16    /* of table_line() */
+#define BAR 20           /* cells of table_life() */
+#define LIFE_MAX ((int64_t)1 << 40) /* seconds; dates of certificates end at 2^38 */
 
 /* Code points that take no column, or two; the rest take one. */
 static const struct { uint32_t from, to; unsigned width; } widths[] = {
@@ -119,6 +121,14 @@ table_cell(struct buf *out, const json_t *v, enum column_kind kind)
 		buf_put_str(out, json_is_true(v) ? "yes" : "no");
 	else
 		json_print(out, v, false);
+}
+
+const char *
+table_text(struct buf *b, const json_t *obj, const char *member, enum column_kind kind)
+{
+	buf_reset(b);
+	table_cell(b, json_object_get(obj, member), kind);
+	return buf_str(b);
 }
 
 /* What a column reads of its item. */
@@ -259,6 +269,34 @@ void
 table_line(const struct cli *c, const char *name, const char *value)
 {
 	fprintf(c->out, "%-*s %s\n", NAME_WIDTH, name, value);
+}
+
+void
+table_member(const struct cli *c, const char *name, const json_t *obj, const char *member, enum column_kind kind)
+{
+	AUTO_BUF b = { 0 };
+	const char *s = table_text(&b, obj, member, kind);
+
+	if (strcmp(s, "-") != 0)
+		table_line(c, name, s);
+}
+
+void
+table_life(const struct cli *c, int64_t from, int64_t to, int64_t now)
+{
+	int64_t life, over;
+	int cells;
+
+	/* The products below stay in range whatever a peer says. */
+	if (to <= from || from < -LIFE_MAX || to > LIFE_MAX)
+		return;
+	life = to - from;
+	over = now < from ? 0 : now > to ? life : now - from;
+	cells = (int)(over * BAR / life);
+	fputs("  [", c->out);
+	for (int i = 0; i < BAR; i++)
+		fputs(i < cells ? "█" : "░", c->out);
+	fprintf(c->out, "] %d%%", (int)(over * 100 / life));
 }
 
 /* Times are known by their names. */

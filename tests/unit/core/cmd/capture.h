@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/capture.h - a command line whose output a test reads */
-#ifndef TESTS_CLI_CAPTURE_H
-#define TESTS_CLI_CAPTURE_H
+/* core/cmd/capture.h - a command line whose output a test reads */
+#ifndef TESTS_CMD_CAPTURE_H
+#define TESTS_CMD_CAPTURE_H
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "core/cmd/cli.h"
 
 struct capture {
 	struct cli c;
@@ -16,9 +16,10 @@ struct capture {
 };
 
 static inline void
-capture_open(struct capture *x)
+capture_open(struct capture *x, const struct program *p)
 {
 	memset(x, 0, sizeof(*x));
+	x->c.program = p;
 	x->c.out = open_memstream(&x->out, &x->out_n);
 	x->c.err = open_memstream(&x->err, &x->err_n);
 	assert_non_null(x->c.out);
@@ -57,8 +58,8 @@ struct words {
 	int argc;
 };
 
-static inline int
-capture_parse(struct capture *x, struct words *w, const struct verb *v, const char *line, bool *help, struct err *e)
+static inline void
+capture_words(struct words *w, const char *line)
 {
 	char *save = NULL;
 
@@ -68,6 +69,12 @@ capture_parse(struct capture *x, struct words *w, const struct verb *v, const ch
 	    p = strtok_r(NULL, " ", &save))
 		w->argv[w->argc++] = p;
 	w->argv[w->argc] = NULL;
+}
+
+static inline int
+capture_parse(struct capture *x, struct words *w, const struct verb *v, const char *line, bool *help, struct err *e)
+{
+	capture_words(w, line);
 	return cli_parse(&x->c, v, w->argc, w->argv, help, e);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/man.c - man pages from the tables of verbs, in the man macros */
-#include "cli/man.h"
+/* cmd/man.c - man pages from the tables of verbs, in the man macros */
+#include "core/cmd/man.h"
 
 #include <string.h>
 
@@ -45,11 +45,11 @@ put_paragraphs(struct buf *out, const char *s)
 }
 
 static void
-put_head(struct buf *out, const char *page, const char *help)
+put_head(struct buf *out, const struct program *p, const char *page, const char *help)
 {
 	buf_put_str(out, ".\\\" Made from the table of verbs; do not edit.\n.TH \"");
 	put_text(out, page);
-	buf_put_str(out, "\" 1 \"\" \"Estuary " ESTUARY_VERSION "\" \"Estuary Manual\"\n.SH NAME\n");
+	buf_printf(out, "\" 1 \"\" \"Estuary %s\" \"Estuary Manual\"\n.SH NAME\n", p->version);
 	put_text(out, page);
 	buf_put_str(out, " \\- ");
 	put_text(out, help);
@@ -57,9 +57,9 @@ put_head(struct buf *out, const char *page, const char *help)
 }
 
 static const char *
-page_name(const struct verb *v, char *out, size_t size)
+page_name(const struct program *p, const struct verb *v, char *out, size_t size)
 {
-	(void)snprintf(out, size, "estuary-%s%s%s", v->group != NULL ? v->group : "",
+	(void)snprintf(out, size, "%s-%s%s%s", p->name, v->group != NULL ? v->group : "",
 	    v->group != NULL ? "-" : "", v->name);
 	return out;
 }
@@ -99,12 +99,14 @@ put_opt(struct buf *out, const struct opt *o)
 }
 
 static void
-put_synopsis(struct buf *out, const struct verb *v)
+put_synopsis(struct buf *out, const struct program *p, const struct verb *v)
 {
 	const struct opt *o;
 	char title[64];
 
-	buf_put_str(out, ".SH SYNOPSIS\n.B estuary ");
+	buf_put_str(out, ".SH SYNOPSIS\n.B ");
+	put_text(out, p->name);
+	buf_put_str(out, " ");
 	put_text(out, verb_title(v, title, sizeof(title)));
 	buf_put_str(out, "\n");
 	for (size_t i = 0; (o = verb_opt(v, i)) != NULL; i++) {
@@ -133,13 +135,13 @@ put_exit_status(struct buf *out)
 }
 
 void
-man_verb(struct buf *out, const struct verb *v)
+man_verb(struct buf *out, const struct program *p, const struct verb *v)
 {
 	char page[80];
 	const struct opt *o;
 
-	put_head(out, page_name(v, page, sizeof(page)), v->help);
-	put_synopsis(out, v);
+	put_head(out, p, page_name(p, v, page, sizeof(page)), v->help);
+	put_synopsis(out, p, v);
 	buf_put_str(out, ".SH DESCRIPTION\n");
 	put_text(out, v->help);
 	buf_put_str(out, ".\n");
@@ -159,43 +161,50 @@ man_verb(struct buf *out, const struct verb *v)
 		put_text(out, v->example);
 		buf_put_str(out, "\n.fi\n");
 	}
-	buf_put_str(out, ".SH SEE ALSO\n.BR estuary (1)\n");
+	buf_put_str(out, ".SH SEE ALSO\n.BR ");
+	put_text(out, p->name);
+	buf_put_str(out, " (1)\n");
 }
+
+/* What the walks over the verbs write to. */
+struct page_ctx {
+	const struct program *p;
+	struct buf *out;     /* of overview_row() */
+	const char *dir;     /* of write_verb(), with err and result */
+	struct err *e;
+	int r;
+};
 
 static void
 overview_row(void *ctx, const struct verb *v)
 {
-	struct buf *out = ctx;
+	struct page_ctx *x = ctx;
 	char title[64], page[80];
 
-	buf_put_str(out, ".TP\n.B ");
-	put_text(out, verb_title(v, title, sizeof(title)));
-	buf_put_str(out, "\n");
-	put_text(out, v->help);
-	buf_put_str(out, ", see\n.BR ");
-	put_text(out, page_name(v, page, sizeof(page)));
-	buf_put_str(out, " (1).\n");
+	buf_put_str(x->out, ".TP\n.B ");
+	put_text(x->out, verb_title(v, title, sizeof(title)));
+	buf_put_str(x->out, "\n");
+	put_text(x->out, v->help);
+	buf_put_str(x->out, ", see\n.BR ");
+	put_text(x->out, page_name(x->p, v, page, sizeof(page)));
+	buf_put_str(x->out, " (1).\n");
 }
 
 void
-man_overview(struct buf *out)
+man_overview(struct buf *out, const struct program *p)
 {
-	put_head(out, "estuary", "a certificate authority and EST server for fleets of devices");
-	buf_put_str(out, ".SH SYNOPSIS\n.B estuary\n\\fIVERB\\fR [\\fIOPTION\\fR]... [\\fIARGUMENT\\fR]...\n"
-	    ".SH DESCRIPTION\nThe operator's command of an Estuary server, and an EST client.\n"
-	    "It talks to the server of this machine over its socket, or to a server elsewhere\n"
-	    "with \\fB\\-\\-url\\fR and \\fB\\-\\-token\\-file\\fR.\n.SH VERBS\n");
-	verb_each(overview_row, out);
-	put_exit_status(out);
-	buf_put_str(out, ".SH ENVIRONMENT\n.TP\n.B ESTUARY_DIR\n"
-	    "State directory of the local server, when \\fB\\-\\-dir\\fR is not given.\n");
-}
+	struct page_ctx x = { .p = p, .out = out };
 
-struct page_ctx {
-	const char *dir;
-	struct err *e;
-	int r;
-};
+	put_head(out, p, p->name, p->about);
+	buf_put_str(out, ".SH SYNOPSIS\n.B ");
+	put_text(out, p->name);
+	buf_put_str(out, "\n\\fIVERB\\fR [\\fIOPTION\\fR]... [\\fIARGUMENT\\fR]...\n.SH DESCRIPTION\n");
+	buf_put_str(out, p->man_description);
+	buf_put_str(out, ".SH VERBS\n");
+	verb_each(p, overview_row, &x);
+	put_exit_status(out);
+	buf_put_str(out, p->man_sections != NULL ? p->man_sections : "");
+}
 
 static int
 write_page(const char *dir, const char *page, const struct buf *text, struct err *e)
@@ -217,21 +226,21 @@ write_verb(void *ctx, const struct verb *v)
 
 	if (x->r != 0)
 		return;
-	man_verb(&text, v);
-	x->r = write_page(x->dir, page_name(v, page, sizeof(page)), &text, x->e);
+	man_verb(&text, x->p, v);
+	x->r = write_page(x->dir, page_name(x->p, v, page, sizeof(page)), &text, x->e);
 }
 
 int
-man_write(const char *dir, struct err *e)
+man_write(const struct program *p, const char *dir, struct err *e)
 {
-	struct page_ctx x = { dir, e, 0 };
+	struct page_ctx x = { .p = p, .dir = dir, .e = e };
 	AUTO_BUF text = { 0 };
 
 	x.r = file_mkdir(dir, 0755, e);
 	if (x.r != 0)
 		return x.r;
-	man_overview(&text);
-	x.r = write_page(dir, "estuary", &text, e);
-	verb_each(write_verb, &x);
+	man_overview(&text, p);
+	x.r = write_page(dir, p->name, &text, e);
+	verb_each(p, write_verb, &x);
 	return x.r;
 }

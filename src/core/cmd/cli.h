@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli/cli.h - one parsed command line, and where its verb prints */
-#ifndef CLI_CLI_H
-#define CLI_CLI_H
+/* cmd/cli.h - one parsed command line, and where its verb prints */
+#ifndef CORE_CMD_CLI_H
+#define CORE_CMD_CLI_H
 
 #include <stdio.h>
 
-#include "cli/verb.h"
+#include "core/cmd/program.h"
 #include "core/codec/json.h"
 
 #define CLI_FILE_MAX ((size_t)1024 * 1024) /* octets of a file given on the command line */
 
 struct cli {
+	const struct program *program;
 	const struct verb *verb;
 	FILE *out, *err;       /* standard output and error, or a test's */
 	bool json;             /* --json */
 	bool tty;              /* out is a terminal: its width matters */
 	bool colour;           /* and it is to have colour */
 	unsigned width;        /* columns of the terminal; 0: unlimited */
-	char **argv;           /* the words after "estuary", ended by NULL, in any order */
+	char **argv;           /* the words after the program's name, ended by NULL, in any order */
 	struct cli_given *given; /* what was given; see cli_text() and its kin */
 	size_t n_given;
 };
@@ -45,7 +46,7 @@ const char *cli_at(const struct cli *c, const char *name, size_t i);  /* the i-t
 int cli_file(struct buf *out, const struct cli *c, const char *name, struct err *e) MUST_CHECK;
 
 /*
- * "estuary: message", then "hint: ..." (NULL: none) on c->err; with --json also
+ * "PROGRAM: message", then "hint: ..." (NULL: none) on c->err; with --json also
  * {"error": {"code", "message", "hint"}} on c->out.  Returns the exit status of e->code.
  */
 int cli_fail(const struct cli *c, const struct err *e, const char *hint);

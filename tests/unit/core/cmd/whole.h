@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd/whole.h - what must be true of every program's tables of verbs */
+#ifndef TESTS_CMD_WHOLE_H
+#define TESTS_CMD_WHOLE_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cmd/help.h"
+#include "core/cmd/man.h"
+
+struct whole {
+	const struct program *program;
+	char seen[8192];
+	size_t n;
+	char *help;             /* the overview */
+	struct buf page;        /* the overview's man page */
+};
+
+static inline void
+whole_opts(const struct verb *v)
+{
+	const struct opt *o, *p;
+
+	for (size_t i = 0; (o = verb_opt(v, i)) != NULL; i++) {
+		assert_non_null(o->help);
+		assert_int_equal(o->arg == NULL, o->kind == OPT_FLAG);
+		for (size_t k = i + 1; (p = verb_opt(v, k)) != NULL; k++) {
+			assert_string_not_equal(o->name, p->name);
+			assert_true(o->letter == 0 || o->letter != p->letter);
+		}
+		for (p = v->pos; p != NULL && p->name != NULL; p++)
+			assert_string_not_equal(o->name, p->name);
+	}
+	for (o = v->pos; o != NULL && o->name != NULL; o++) {
+		assert_non_null(o->arg);
+		assert_non_null(o->help);
+	}
+}
+
+/* One record must be whole: help prints it, the man page prints it, the shell completes it. */
+static inline void
+whole_verb(void *ctx, const struct verb *v)
+{
+	struct whole *w = ctx;
+	AUTO_BUF page = { 0 };
+	char title[64], key[160];
+
+	verb_title(v, title, sizeof(title));
+	(void)snprintf(key, sizeof(key), "|%s|", title);
+	assert_null(strstr(w->seen, key));
+	(void)strncat(w->seen, key, sizeof(w->seen) - strlen(w->seen) - 1);
+	w->n++;
+	assert_non_null(v->run);
+	assert_non_null(v->help);
+	assert_true(v->help[strlen(v->help) - 1] != '.');
+	assert_ptr_equal(verb_find(w->program, v->group, v->name), v);
+	if (v->group != NULL)
+		assert_true(verb_is_group(w->program, v->group));
+	whole_opts(v);
+	assert_non_null(strstr(w->help, v->help));
+	man_verb(&page, w->program, v);
+	assert_non_null(strstr(buf_str(&page), ".SH SYNOPSIS\n"));
+	assert_non_null(strstr(buf_str(&page), ".SH OPTIONS\n"));
+	(void)snprintf(key, sizeof(key), "\\-%s%s%s (1).\n", v->group != NULL ? v->group : "",
+	    v->group != NULL ? "\\-" : "", v->name);
+	assert_non_null(strstr(buf_str(&w->page), key));
+}
+
+/* Every verb of every table is whole, unique, in the overview and in its man page; returns how many there are. */
+static inline size_t
+whole_program(const struct program *p)
+{
+	struct whole w = { .program = p };
+	size_t n = 0, in_tables = 0;
+	FILE *to = open_memstream(&w.help, &n);
+
+	assert_non_null(to);
+	help_overview(to, p);
+	fclose(to);
+	man_overview(&w.page, p);
+	verb_each(p, whole_verb, &w);
+	for (size_t t = 0; p->tables[t] != NULL; t++)
+		for (const struct verb *v = p->tables[t]; v->name != NULL; v++)
+			in_tables++;
+	assert_int_equal(w.n, in_tables);
+	free(w.help);
+	buf_free(&w.page);
+	return w.n;
+}
+
+#endif
