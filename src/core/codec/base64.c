@@ -114,14 +114,12 @@ put_wrapped(struct buf *out, const char *p, size_t n, size_t wrap, size_t *colum
 static void
 put_group(char out[4], struct bytes in)
 {
-	uint32_t bits = (uint32_t)in.p[0] << 16;
+	uint32_t bits = (uint32_t)in.p[0] << 16 | (in.n > 1 ? (uint32_t)in.p[1] << 8 : 0) | (in.n > 2 ? in.p[2] : 0);
 
-	if (in.n > 1)
-		bits |= (uint32_t)in.p[1] << 8;
-	if (in.n > 2)
-		bits |= in.p[2];
-	for (unsigned j = 0; j < 4; j++)
-		out[j] = j > in.n ? '=' : alphabet[bits >> (18 - 6 * j) & 63];
+	out[0] = alphabet[bits >> 18];
+	out[1] = alphabet[bits >> 12 & 63];
+	out[2] = in.n > 1 ? alphabet[bits >> 6 & 63] : '=';
+	out[3] = in.n > 2 ? alphabet[bits & 63] : '=';
 }
 
 void

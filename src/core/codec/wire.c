@@ -99,6 +99,16 @@ wire_i64(struct wire *w)
 	return (int64_t)wire_u64(w);
 }
 
+void
+wire_octets(struct wire *w, void *out, size_t n)
+{
+	struct bytes b = take(w, n);
+
+	memset(out, 0, n);
+	if (b.n != 0)
+		memcpy(out, b.p, b.n);
+}
+
 struct bytes
 wire_bytes(struct wire *w, size_t max)
 {

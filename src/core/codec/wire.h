@@ -27,6 +27,7 @@ uint8_t wire_u8(struct wire *w);
 uint32_t wire_u32(struct wire *w);
 uint64_t wire_u64(struct wire *w);
 int64_t wire_i64(struct wire *w);
+void wire_octets(struct wire *w, void *out, size_t n);   /* n octets without a length; zeros when bad */
 struct bytes wire_bytes(struct wire *w, size_t max);     /* borrowed from the message */
 /* A copy into a fixed array of `size` with its NUL; over-long is bad. */
 void wire_str(struct wire *w, char *out, size_t size);

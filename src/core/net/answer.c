@@ -2,6 +2,7 @@
 /* net/answer.c - the head of an answer, as it is written */
 #include "core/net/answer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/clock.h"
@@ -50,12 +51,19 @@ phrase_of(unsigned status)
 static void
 put_date(struct buf *out, int64_t now)
 {
+	static char date[40]; /* the last one: many answers leave in one second */
+	static int64_t of = -1;
 	static const char days[] = "ThuFriSatSunMonTueWed", /* 1970 began on a Thursday */
 	    months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	struct clock_parts p = clock_split(now);
+	struct clock_parts p;
 
-	buf_printf(out, "Date: %.3s, %02d %.3s %04d %02d:%02d:%02d GMT\r\n", days + 3 * (now / 86400 % 7),
-	    p.day, months + 3 * (p.month - 1), p.year, p.hour, p.minute, p.second);
+	if (now != of) {
+		p = clock_split(now);
+		(void)snprintf(date, sizeof(date), "Date: %.3s, %02d %.3s %04d %02d:%02d:%02d GMT\r\n",
+		    days + 3 * (now / 86400 % 7), p.day, months + 3 * (p.month - 1), p.year, p.hour, p.minute, p.second);
+		of = now;
+	}
+	buf_put_str(out, date);
 }
 
 void

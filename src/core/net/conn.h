@@ -68,6 +68,8 @@ void conn_body_end(struct conn *c);
 /* The body is too long: answer 413 and close. */
 void conn_body_over(struct conn *c);
 
+#define CONN_BODY_MAX BUF_DEFAULT_MAX /* octets of a body in memory */
+
 /* A final answer: head and body in memory, then the first `file_octets` of a file. */
 struct conn_answer {
 	struct bytes head, body;

@@ -260,7 +260,7 @@ adopt(struct conn_pool *p, struct conn *c, struct tls_server *tls)
 {
 	c->pool = p;
 	c->inner = c->file = -1;
-	c->out = BUF_MAX(2 * BUF_DEFAULT_MAX); /* a head, and whatever fits a buf */
+	c->out = BUF_MAX(2 * CONN_BODY_MAX); /* with a head */
 	c->in = BUF_MAX(p->lim.head_octets + p->lim.body_octets + 2 * (size_t)NET_RECORD);
 	c->phase = tls != NULL ? PHASE_HANDSHAKE : c->busy ? PHASE_HEAD : PHASE_IDLE; /* busy: soon over */
 	TAILQ_INSERT_TAIL(&p->queue[c->phase], c, link);

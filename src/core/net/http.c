@@ -650,14 +650,14 @@ put_fields(struct buf *head, const struct http_request *r, const struct http_ans
 	return ok;
 }
 
-/* false when it cannot be built: a field with a line end in it, a file that is gone. */
+/* false when it cannot be built: a field with a line end in it, a file that is gone, a body that no connection holds. */
 static bool
 answer_with(struct http_request *r, const struct http_answer *a)
 {
 	AUTO_BUF head = { 0 };
 	struct conn_answer to = { .file = -1, .close = a->close };
 
-	if (!take_file(&to, a))
+	if (a->body.n > CONN_BODY_MAX || !take_file(&to, a))
 		return false;
 	if (a->fd <= 0)
 		to.body = a->body;

@@ -108,7 +108,7 @@ struct http_answer {
  * Send the answer and forget the request.  Adds Content-Length, Date, X-Request-Id,
  * and Cache-Control: no-store unless fields has a Cache-Control (see http_local.plain_head).  HTTP/1.0 clients get a
  * 1.0 status line and a closed connection.  HEAD gets the head alone, 204 and 304 no body.
- * What cannot be sent (a line end in a field, a file that is none) becomes a 500.
+ * What cannot be sent (a line end in a field, a file that is none, a body above 16 MiB) becomes a 500.
  */
 void http_answer(struct http_request *r, const struct http_answer *a);
 /* The usual refusal: text/plain, "reason: text\nrequest: id\n" (see http_local.json_refusals). */

@@ -26,6 +26,14 @@ transport_open(struct transport *t, int fd, const struct tls_server *tls, struct
 	return 0;
 }
 
+/* SSL_get_error() reads the queue.  It is nearly always empty, and to clear it takes longer than to see that. */
+static void
+forget_errors(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
+
 /* What an SSL_* call that returned r means. */
 static enum transport_result
 tls_result(struct transport *t, int r)
@@ -59,7 +67,7 @@ transport_handshake(struct transport *t, struct err *e)
 
 	if (t->ssl == NULL)
 		return TRANSPORT_DONE;
-	ERR_clear_error();
+	forget_errors();
 	r = tls_result(t, SSL_do_handshake(t->ssl));
 	if (r == TRANSPORT_FAILED)
 		(void)err_ossl(e, E_CRYPTO, ERR_peek_last_error() != 0 ? "handshake" : "handshake: cut off");
@@ -81,10 +89,10 @@ transport_read(struct transport *t, void *out, size_t size, size_t *n)
 		*n = (size_t)r;
 		return r == 0 ? TRANSPORT_END : TRANSPORT_DONE;
 	}
-	ERR_clear_error(); /* SSL_get_error() reads the queue */
+	forget_errors();
 	result = tls_result(t, SSL_read_ex(t->ssl, out, size, n));
 	if (result == TRANSPORT_FAILED)
-		ERR_clear_error();
+		forget_errors();
 	return result;
 }
 
@@ -101,10 +109,10 @@ transport_write(struct transport *t, struct bytes b, size_t *n)
 		*n = (size_t)r;
 		return TRANSPORT_DONE;
 	}
-	ERR_clear_error();
+	forget_errors();
 	result = tls_result(t, SSL_write_ex(t->ssl, b.p, b.n, n));
 	if (result == TRANSPORT_FAILED)
-		ERR_clear_error();
+		forget_errors();
 	return result;
 }
 
@@ -118,9 +126,9 @@ void
 transport_finish(struct transport *t)
 {
 	if (t->ssl != NULL && !t->failed) {
-		ERR_clear_error();
+		forget_errors();
 		(void)SSL_shutdown(t->ssl); /* what does not fit now is not worth waiting for */
-		ERR_clear_error();
+		forget_errors();
 	}
 	(void)shutdown(t->fd, SHUT_WR);
 }

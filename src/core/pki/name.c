@@ -253,6 +253,13 @@ name_from_text(struct name *out, const char *text, struct err *e)
 	return 0;
 }
 
+void
+name_copy(struct name *to, const struct name *from)
+{
+	to->n = from->n;
+	memcpy(to->ava, from->ava, from->n * sizeof(from->ava[0]));
+}
+
 const char *
 name_get(const struct name *n, enum oid type)
 {

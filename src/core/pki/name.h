@@ -53,6 +53,8 @@ void name_encode(struct buf *out, const struct name *n);
 const char *name_text(const struct name *n, char out[NAME_TEXT_MAX]);
 /* From text such as "/CN=x/O=y" or "CN=x,O=y" (escapes by backslash); what a command line gives.  E_FORMAT. */
 int name_from_text(struct name *out, const char *text, struct err *e) MUST_CHECK;
+/* Copy what there is of it, a few of many octets; what stands behind is nobody's. */
+void name_copy(struct name *to, const struct name *from);
 /* First value of a type, or NULL; borrowed. */
 const char *name_get(const struct name *n, enum oid type);
 int name_add(struct name *n, enum oid type, const char *value, struct err *e) MUST_CHECK; /* the same checks as parsing */
@@ -69,6 +71,7 @@ bool name_equal(const struct name *a, const struct name *b);
  * Anything else, duplicates, an empty sequence: E_FORMAT, the kind named.
  */
 int sans_parse(struct sans *out, struct bytes value, struct err *e) MUST_CHECK;
+void sans_copy(struct sans *to, const struct sans *from);  /* as name_copy() */
 void sans_encode(struct buf *out, const struct sans *s);   /* the GeneralNames SEQUENCE */
 /* "DNS:a.example, IP:192.0.2.1"; values escaped. */
 const char *sans_text(const struct sans *s, char out[NAME_TEXT_MAX]);

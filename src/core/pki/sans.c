@@ -237,6 +237,13 @@ sans_parse(struct sans *out, struct bytes value, struct err *e)
 }
 
 void
+sans_copy(struct sans *to, const struct sans *from)
+{
+	to->n = from->n;
+	memcpy(to->san, from->san, from->n * sizeof(from->san[0]));
+}
+
+void
 sans_encode(struct buf *out, const struct sans *s)
 {
 	size_t seq = der_begin(out, DER_SEQUENCE);

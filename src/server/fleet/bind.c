@@ -53,8 +53,8 @@ bind_requested(const struct csr *csr, char out[257])
 static void
 take_own_names(struct binding *b)
 {
-	b->out->subject = b->own->cert.subject;
-	b->out->sans = b->own->cert.sans;
+	name_copy(&b->out->subject, &b->own->cert.subject);
+	sans_copy(&b->out->sans, &b->own->cert.sans);
 }
 
 /* RFC 7030 4.2.2: Subject and SubjectAltName MUST be identical to those of the certificate being renewed. */
@@ -187,7 +187,7 @@ derive(struct binding *b, struct err *e)
 		return rc;
 	rc = from_request(b, e);
 	if (rc == 0 && b->label->reenrol == REENROL_FORCE_SUBJECT && strcmp(b->profile->subject, "request") == 0) {
-		b->out->subject = b->own->cert.subject;
+		name_copy(&b->out->subject, &b->own->cert.subject);
 		trace_add(b->trace, TRACE_NOTE, "names", "subject forced to that of certificate %s", b->own->row.serial);
 	}
 	return rc;

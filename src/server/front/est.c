@@ -95,9 +95,9 @@ fill_peer(struct proto_enrol *q, const struct tls_peer *p)
 	q->cert_not_after = c->not_after;
 	q->cert_ra = cert_has_eku(c, OID_CMC_RA);
 	if (c->subject_known)
-		q->cert_subject = c->subject;
+		name_copy(&q->cert_subject, &c->subject);
 	if (c->has_san && c->sans_known)
-		q->cert_sans = c->sans;
+		sans_copy(&q->cert_sans, &c->sans);
 }
 
 static void

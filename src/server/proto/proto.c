@@ -52,8 +52,7 @@ put_digest(struct buf *b, const uint8_t digest[SHA256_LEN])
 static void
 get_digest(struct wire *w, uint8_t digest[SHA256_LEN])
 {
-	for (size_t i = 0; i < SHA256_LEN; i++)
-		digest[i] = wire_u8(w);
+	wire_octets(w, digest, SHA256_LEN);
 }
 
 /* name_parse() has its say in the front; the authority relies on nothing but what this lets through. */

@@ -10,12 +10,13 @@
 	"AND line = " c ".line AND id > " c ".id"
 #define IS_NEWEST(c) "(" NEXT(c) ") IS NULL"
 
-#define SELECT(der) "SELECT c.id, c.ca, c.device, coalesce(c.parent, 0), a.name, d.name, d.state, c.serial, " \
-	"coalesce(p.serial, ''), c.sha256, c.spki_sha256, c.profile, c.label, c.subject, c.sans, c.not_before, " \
+#define COLUMNS(ca_name, parent_serial, der) "c.id, c.ca, c.device, coalesce(c.parent, 0), " ca_name ", d.name, d.state, c.serial, " \
+	parent_serial ", c.sha256, c.spki_sha256, c.profile, c.label, c.subject, c.sans, c.not_before, " \
 	"c.not_after, coalesce(n.id, 0), coalesce(n.issued_at, 0), c.authorised_by, c.request_id, " \
-	"c.issued_at, coalesce(c.revoked_at, 0), coalesce(c.revoked_reason, 0), coalesce(c.proved_at, 0), c.line, " der \
-	" FROM cert c JOIN ca a ON a.id = c.ca JOIN device d ON d.id = c.device LEFT JOIN cert p ON p.id = c.parent " \
-	"LEFT JOIN cert n ON n.id = (" NEXT("c") ") "
+	"c.issued_at, coalesce(c.revoked_at, 0), coalesce(c.revoked_reason, 0), coalesce(c.proved_at, 0), c.line, " der " "
+#define JOIN_DEVICE_AND_NEXT "JOIN device d ON d.id = c.device LEFT JOIN cert n ON n.id = (" NEXT("c") ") "
+#define SELECT(der) "SELECT " COLUMNS("a.name", "coalesce(p.serial, '')", der) "FROM cert c JOIN ca a ON a.id = c.ca " \
+	JOIN_DEVICE_AND_NEXT "LEFT JOIN cert p ON p.id = c.parent "
 
 void
 cert_row_clear(struct cert_row *r)
@@ -93,7 +94,8 @@ int
 cert_row_presented(struct db *d, const char *serial, const uint8_t sha256[ROW_HASH_LEN], struct cert_row *r, struct err *e)
 {
 	struct query q;
-	int rc = query_open(&q, d, e, SELECT("c.der") "WHERE c.serial = ? AND c.sha256 = ?", "sb", serial,
+	int rc = query_open(&q, d, e, "SELECT " COLUMNS("''", "''", "c.der") "FROM cert c " JOIN_DEVICE_AND_NEXT
+	    "WHERE c.serial = ? AND c.sha256 = ?", "sb", serial,
 	    (struct bytes){ sha256, ROW_HASH_LEN });
 
 	return rc != 0 ? rc : only_row(&q, r, serial, e);

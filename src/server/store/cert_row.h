@@ -26,7 +26,7 @@ struct cert_row {
 void cert_row_clear(struct cert_row *r);
 
 int cert_row_insert(struct db *d, struct cert_row *r, struct err *e) MUST_CHECK; /* sets r->id; E_EXISTS: serial twice */
-/* By its serial, which is indexed and ours alone, and its whole digest. */
+/* By its serial, which is indexed and ours alone, and its whole digest; without ca_name and parent_serial. */
 int cert_row_presented(struct db *d, const char *serial, const uint8_t sha256[ROW_HASH_LEN], struct cert_row *r, struct err *e) MUST_CHECK;
 int cert_row_by_serial(struct db *d, const char *serial, struct cert_row *r, struct err *e) MUST_CHECK;
 int cert_row_by_id(struct db *d, int64_t id, struct cert_row *r, struct err *e) MUST_CHECK;
