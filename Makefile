@@ -39,17 +39,19 @@ demo:
 	BUILD=$(BUILD) tools/demo
 
 bench: all
-	ninja -C $(BUILD) bench/bench-load bench/bench-commits
-	BUILD=$(BUILD) $(PYTHON) bench/run
+	ninja -C $(BUILD) bench/bench-load bench/bench-commits bench/bench-nothing bench/bench-herd
+	BUILD=$(BUILD) $(PYTHON) bench/run; server=$$?; BUILD=$(BUILD) $(PYTHON) bench/device && exit $$server
 
 man: all
 	$(BUILD)/src/cli/estuary --man $(BUILD)/man
+	$(BUILD)/src/device/agent/estuary-agent --man $(BUILD)/man
 
 install: all
 	meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir "$(abspath $(DESTDIR))")
 	install -d "$(man)" "$(completions)"
-	$(BUILD)/src/cli/estuary --man "$(man)"
-	$(BUILD)/src/cli/estuary --completion >"$(completions)/estuary"
+	for p in cli/estuary device/agent/estuary-agent; do \
+		$(BUILD)/src/$$p --man "$(man)" && $(BUILD)/src/$$p --completion >"$(completions)/$${p##*/}" || exit 1; \
+	done
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan

@@ -365,3 +365,21 @@ def test_a_new_home_binds_its_handles(device):
     handle = device.keyd.request("POST", "/keypair", {"keyId": "k"}).json["keyHandle"]
     said = json.loads(base64.b64decode(handle.removeprefix("sr=").split("&")[0]))
     assert said["uid"] == UID and said["gen"] == 1 and said["exp"] > 0
+
+
+def test_requests_of_its_own_are_bound_to_the_connection_where_the_label_wants_it(device, server):
+    """RFC 7030 3.5 and RFC 9266, and renewal by simplereenroll."""
+    label = fresh_name("bound")
+    server.label(label, ca="issuing", profile="device", accept=["own"], pop="required", concurrent=True)
+    pair = set_up(device, server, url=f"{server.est_url.rstrip('/')}/{label}")
+    device.start()
+    assert device.request("test-est-cert", csr_pem(estuary.csr(estuary.new_key(), pair.cn))).status != 201
+    device.configure("certd", "[cert_issuance.est]\nchannel_binding = true\nreenroll = true\n", "40-bound.toml")
+    device.certd.reload()
+    device.agent("renew", IDENTITY)
+    first = generation(device, 1)
+    device.agent("renew", IDENTITY)
+    assert generation(device, 2)["serial"] != first["serial"]
+    kinds = {a["kind"] for a in server.op("audit.list", device=pair.cn)["items"] if a["outcome"] == "ok" and a["label"] == label}
+    assert kinds == {"enrol", "reenrol"}
+

@@ -4,7 +4,8 @@ import os
 import re
 import subprocess
 
-from estuary import BUILD, ROOT
+from device import AGENT, Device
+from estuary import BUILD, PATIENCE, ROOT, wait_for
 
 BLOCK = re.compile(r"^```(console|sh)\n(.*?)^```$", re.M | re.S)
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.M)
@@ -23,13 +24,13 @@ def commands(title):
 
 class Shell:
     """Commands one after another; what one sets, the next one has."""
-    def __init__(self, server, where):
+    def __init__(self, server, where, **env):
         self.where, self.set = where, where / "set"
-        self.env = dict(os.environ, ESTUARY_DIR=str(server.dir), PATH=f"{BUILD / 'src/cli'}:{os.environ['PATH']}")
+        self.env = dict(os.environ, ESTUARY_DIR=str(server.dir), PATH=f"{BUILD / 'src/cli'}:{AGENT.parent}:{os.environ['PATH']}", **env)
 
     def type(self, command):
         r = subprocess.run(["bash", "-aeo", "pipefail", "-c", f"{command}\nenv -0 >{self.set}"], cwd=self.where,
-                           env=self.env, capture_output=True, text=True, timeout=60)
+                           env=self.env, capture_output=True, text=True, timeout=2 * PATIENCE)
         if r.returncode == 0:
             self.env = dict(line.split("=", 1) for line in self.set.read_text().split("\0") if line)
         return r
@@ -61,3 +62,27 @@ def test_who_may_come_in_is_said_as_the_readme_says_it(fresh_server, tmp_path):
     for command in commands("Who may come in"):
         r = shell.type(command)
         assert r.returncode == 0, (command, r.stderr)
+
+
+def test_the_device_of_the_readme_enrols_and_renews_by_itself(fresh_server, tmp_path):
+    (tmp_path / "device").mkdir()
+    device = Device(tmp_path / "device")
+    shell, typed = Shell(fresh_server(), tmp_path, ESTUARY_PREFIX=str(device.prefix)), 0
+    try:
+        for command in commands("A device that keeps itself"):
+            if command.startswith(("export PATH", "sudo")):
+                continue
+            if command.startswith("estuary-agent keyd"):
+                device.start()
+                wait_for("what the device gets", lambda: all((device.credential(i) or {}).get("proved") for i in ("est-id", "pump-tls")))
+            else:
+                r = shell.type(command)
+                assert r.returncode == 0, (command, r.stdout, r.stderr, device.certd.log)
+            typed += 1
+        wait_for("the renewal", lambda: device.credential("pump-tls")["generation"] == 2)
+        assert device.matches("pump-tls")
+    finally:
+        device.stop()
+    assert typed >= 9
+    assert subprocess.run(["openssl", "req", "-in", tmp_path / "by-keyd.pem", "-noout", "-verify"], capture_output=True).returncode == 0
+    assert "PRIVATE" not in (tmp_path / "pump-tls.pem").read_text()

@@ -78,6 +78,50 @@ mem_wipe(void *p, size_t n)
 		explicit_bzero(p, n);
 }
 
+/* What stands before a piece's content. */
+struct piece {
+	size_t n;
+	max_align_t content[];
+};
+
+static struct piece *
+piece_of(void *content)
+{
+	return (struct piece *)(void *)((uint8_t *)content - offsetof(struct piece, content));
+}
+
+void *
+mem_piece_new(size_t n)
+{
+	struct piece *p;
+	size_t all;
+
+	if (__builtin_add_overflow(n, sizeof(*p), &all))
+		abort();
+	p = mem_zalloc(all);
+	p->n = n;
+	return p->content;
+}
+
+void *
+mem_piece_resize(void *content, size_t n)
+{
+	void *next = mem_piece_new(n);
+	size_t had = content != NULL ? piece_of(content)->n : 0;
+
+	if (had != 0)
+		memcpy(next, content, had < n ? had : n);
+	mem_piece_free(content);
+	return next;
+}
+
+void
+mem_piece_free(void *content)
+{
+	if (content != NULL)
+		mem_free_wiped(piece_of(content), sizeof(struct piece) + piece_of(content)->n);
+}
+
 bool
 mem_equal_ct(const void *a, const void *b, size_t n)
 {

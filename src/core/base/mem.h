@@ -16,6 +16,13 @@ char *mem_strdup(const char *s) __attribute__((malloc, returns_nonnull));
 void mem_free(void *p);                  /* mem_free(NULL) does nothing */
 void mem_free_wiped(void *p, size_t n);
 void mem_wipe(void *p, size_t n);        /* not optimised away */
+/*
+ * Memory that knows its size, and is wiped whole when it is given back: for libraries that may keep secrets in it.  Only
+ * for one another: what mem_zalloc() gave is none of these.
+ */
+void *mem_piece_new(size_t n) __attribute__((malloc, returns_nonnull));
+void *mem_piece_resize(void *p, size_t n) __attribute__((returns_nonnull)); /* p may be NULL */
+void mem_piece_free(void *p);            /* mem_piece_free(NULL) does nothing */
 bool mem_equal_ct(const void *a, const void *b, size_t n); /* time depends on n alone */
 
 #endif

@@ -24,6 +24,7 @@
 #define SECRET_LEN     32
 #define SECRET_LEAST   16u  /* shorter or longer than these, what is no PEM is a damaged pair and no secret */
 #define SECRET_MOST    128u
+#define PEM_BEGIN      "-----BEGIN"
 #define KEY_SUFFIX     ".key"
 #define TMP_SUFFIX_LEN 21u  /* ".", 16 hex digits, ".tmp": file_write()'s */
 
@@ -131,7 +132,7 @@ parse_key(struct custody_key **out, struct bytes b, const char *name, enum custo
 			return err_set(e, E_USAGE, "%s: a symmetric key, not a key pair", name);
 		return err_set(e, E_FORMAT, "%s: %.200s", name, why.msg);
 	}
-	if (b.n > 10 && memcmp(b.p, "-----BEGIN", 10) == 0)
+	if (memmem(b.p, b.n, PEM_BEGIN, sizeof(PEM_BEGIN) - 1) != NULL) /* there may be other text before it */
 		return err_set(e, E_USAGE, "%s: a key pair, not a symmetric key", name);
 	if (b.n > CUSTODY_SECRET_MAX)
 		return err_set(e, E_FORMAT, "%s: longer than a symmetric key", name);
@@ -469,29 +470,49 @@ static const struct custody_ops file_ops = {
 	.quarantine = quarantine, .quarantined = quarantined, .forget = forget, .list = list, .free = free_files,
 };
 
+/* A directory that is ours or root's, and in which `closed` (bits of a mode) are not open, or no longer. */
+static int
+close_dir(int fd, const char *path, mode_t closed, struct err *e)
+{
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_errno(e, errno == ELOOP || errno == ENOTDIR ? E_POLICY : E_IO, "%s: must be a directory", path);
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return err_set(e, E_POLICY, "%s: belongs to user %u", path, st.st_uid);
+	if ((st.st_mode & closed) != 0 && fchmod(fd, st.st_mode & 07777 & ~closed) != 0)
+		return err_errno(e, E_POLICY, "%s: open to others", path);
+	return 0;
+}
+
 /* HOME/NAME, made when missing, ours, and closed to others. */
 static int
 open_dir(int *out, const char *home, const char *name, struct err *e)
 {
 	char path[PATH_SIZE];
 	AUTO_FD fd = -1;
-	struct stat st;
 	int r;
 
 	(void)snprintf(path, sizeof(path), "%s/%s", home, name);
 	if (mkdir(path, 0700) != 0 && errno != EEXIST)
 		return err_errno(e, E_IO, "%s", path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) != 0)
-		return err_errno(e, errno == ELOOP || errno == ENOTDIR ? E_POLICY : E_IO, "%s: must be a directory", path);
-	if (st.st_uid != geteuid() && st.st_uid != 0)
-		return err_set(e, E_POLICY, "%s: belongs to user %u", path, st.st_uid);
-	if ((st.st_mode & 0077) != 0 && fchmod(fd, 0700) != 0)
-		return err_errno(e, E_POLICY, "%s: open to others", path);
-	if ((r = each_entry(fd, sweep_entry, NULL, e)) != 0)
+	if ((r = close_dir(fd, path, 0077, e)) != 0 || (r = each_entry(fd, sweep_entry, NULL, e)) != 0)
 		return r;
 	*out = TAKE_FD(fd);
 	return 0;
+}
+
+int
+file_custody_home(const char *home, struct err *e)
+{
+	AUTO_FD fd = -1;
+	int r = file_mkdir(home, 0700, e);
+
+	if (r != 0)
+		return r;
+	fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* a link is the operator's */
+	return close_dir(fd, home, 0022, e);
 }
 
 int
@@ -516,7 +537,7 @@ file_custody_new(struct custody **out, const char *home, struct err *e)
 	f->base.ops = &file_ops;
 	f->keys = f->previous = f->quarantine = -1;
 	(void)snprintf(f->home, sizeof(f->home), "%s", home);
-	if ((r = file_mkdir(home, 0700, e)) != 0 || (r = open_dir(&f->keys, home, "keys", e)) != 0 ||
+	if ((r = file_custody_home(home, e)) != 0 || (r = open_dir(&f->keys, home, "keys", e)) != 0 ||
 	    (r = open_dir(&f->previous, home, "previous", e)) != 0 ||
 	    (r = open_dir(&f->quarantine, home, "quarantine", e)) != 0)
 		return r;

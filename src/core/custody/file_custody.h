@@ -5,6 +5,8 @@
 
 #include "core/custody/custody.h"
 
+/* HOME, made (0700) when missing: ours or root's, and closed to the writing of others; a link to it is followed.  E_IO, E_POLICY. */
+int file_custody_home(const char *home, struct err *e) MUST_CHECK;
 /*
  * HOME/keys/NAME (current), HOME/previous/NAME, HOME/quarantine/NAME.TIME; HOME and these are made, 0700, when missing.
  * Files are 0600, written whole or not at all, and fsynced before success.  Symbolic links, in place of a

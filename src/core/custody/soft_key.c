@@ -2,6 +2,7 @@
 /* custody/soft_key.c - keys in memory, used by OpenSSL */
 #include "core/custody/soft_key.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
@@ -37,6 +38,37 @@ free_key(struct custody_key *base)
 	key_free(k->pair);
 	mem_free_wiped(k->secret, k->base.secret_n);
 	mem_free(k);
+}
+
+/* --- OpenSSL's memory --- */
+
+static void *
+wiped_new(size_t n, const char *file, int line)
+{
+	(void)file, (void)line;
+	return n != 0 ? mem_piece_new(n) : NULL;
+}
+
+static void
+wiped_free(void *p, const char *file, int line)
+{
+	(void)file, (void)line;
+	mem_piece_free(p);
+}
+
+static void *
+wiped_resize(void *p, size_t n, const char *file, int line)
+{
+	if (n != 0)
+		return mem_piece_resize(p, n);
+	wiped_free(p, file, line);
+	return NULL;
+}
+
+bool
+soft_key_wipe_always(void)
+{
+	return CRYPTO_set_mem_functions(wiped_new, wiped_resize, wiped_free) == 1;
 }
 
 /* --- pairs --- */

@@ -10,6 +10,11 @@
  * the signature verified.  E_FORMAT otherwise: a flipped bit in a file must not become another key.
  */
 int soft_key_of_pem(struct custody_key **out, struct bytes pem, struct err *e) MUST_CHECK;
+/*
+ * From here on OpenSSL gives no memory back unwiped: it wipes its keys, but not all octets that it read them from.  false
+ * when it was used in this process before, and so too late.
+ */
+bool soft_key_wipe_always(void);
 /* The octets are copied. */
 struct custody_key *soft_key_of_secret(struct bytes secret);
 /* The octets of a secret, borrowed; empty for another back end's key or a pair. */

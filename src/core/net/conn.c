@@ -341,6 +341,7 @@ read_some(struct conn *c, size_t room)
 
 	if (r == TRANSPORT_DONE && n != 0) {
 		buf_put(&c->in, p->scratch, n);
+		mem_wipe(p->scratch, n); /* there may be a password, or a key */
 		return true;
 	}
 	if (r == TRANSPORT_END || r == TRANSPORT_FAILED || r == TRANSPORT_DONE)

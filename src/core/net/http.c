@@ -459,6 +459,15 @@ http_server_listen_unix(struct http_server *s, int fd, const struct http_local *
 	return listen_on(s, fd, &(struct listening){ .local = *opt, .tag = tag }, e);
 }
 
+void
+http_server_limit_uids(struct http_server *s, size_t per_uid, size_t per_root)
+{
+	for (struct listening *i = s->listening; i != NULL; i = i->next) {
+		i->local.per_uid = per_uid;
+		i->local.per_root = per_root;
+	}
+}
+
 static void
 stop_listening(struct http_server *s)
 {

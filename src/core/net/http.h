@@ -67,6 +67,8 @@ struct http_local {
  */
 int http_server_listen_unix(struct http_server *s, int fd, const struct http_local *opt, int tag,
     struct err *e) MUST_CHECK;
+/* Other limits for the connections that come to Unix sockets from now on; see http_local. */
+void http_server_limit_uids(struct http_server *s, size_t per_uid, size_t per_root);
 /* Stop accepting, let requests under way finish (at most ms), then call done. */
 void http_server_drain(struct http_server *s, unsigned ms, loop_fn done, void *ctx);
 void http_server_free(struct http_server *s); /* requests that are not answered yet go with it */

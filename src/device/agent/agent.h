@@ -11,18 +11,18 @@ extern const struct program agent_program;
 /* Each file's table, ended by name NULL. */
 extern const struct verb service_verbs[]; /* keyd, certd */
 extern const struct verb status_verbs[];  /* status, metrics, renew, pause, resume */
-extern const struct verb key_verbs[];     /* key list, show, file */
+extern const struct verb key_verbs[];     /* key list, show, file, forget */
 
-/* The verb that a name such as "aziot-keyd" or "/usr/libexec/.../aziot-certd" stands for ("keyd", "certd"), or NULL. */
+/* The verb ("keyd", "certd") that a name such as "aziot-keyd" or "/usr/libexec/.../aziot-certd" stands for, or NULL. */
 const char *agent_service_of(const char *name);
 
 /*
- * Print what certd says of itself at `now` (UTC seconds), for people or as JSON, to which each credential's "health" and
- * "healthy" are added.  The exit status: 0, or 3 when something needs a person.
+ * Print what certd says of itself at `now` (UTC seconds), for people or as JSON, to which each credential's
+ * "health" and "healthy" are added.  The exit status: 0, or 3 when something needs a person.
  */
 int status_print(struct cli *c, json_t *status, int64_t now);
 
-/* Give an object without "id" one that people can read: the file's name at `member`, with less of the hash in it. */
+/* Give an object without "id" one that people can read: the file's name at `member`, with less of its hash. */
 void agent_name(json_t *o, const char *member);
 
 /* --prefix, which every verb takes. */

@@ -10,10 +10,32 @@
 
 #define ASK_MS 10000u
 
+/* Is the thing that was asked for not there?  The original's API has no status of its own for that. */
+static bool
+is_missing(unsigned status, const char *said)
+{
+	return status == 404 || strstr(said, "not found") != NULL || strstr(said, "there is none") != NULL;
+}
+
+/* The service's words in one line: its causes stand in lines of their own. */
+static void
+put_words(struct buf *out, const char *said)
+{
+	static const char cause[] = "\ncaused by: ";
+	const char *next;
+
+	for (; (next = strstr(said, cause)) != NULL; said = next + sizeof(cause) - 1) {
+		buf_put(out, said, (size_t)(next - said));
+		buf_put_str(out, ": ");
+	}
+	buf_put_str(out, said);
+}
+
 static int
 refuse(const struct local_answer *a, const char *service, struct err *e)
 {
 	AUTO_JSON v = NULL;
+	AUTO_BUF words = { 0 };
 	const char *said = "no reason given";
 	enum err_code code = E_IO;
 
@@ -23,11 +45,12 @@ refuse(const struct local_answer *a, const char *service, struct err *e)
 		code = E_AUTH;
 	else if (a->status == 429 || a->status == 503)
 		code = E_UNAVAIL;
-	else if (a->status == 404 || strstr(said, "not found") != NULL)
+	else if (is_missing(a->status, said))
 		code = E_NOTFOUND;
 	else if (a->status >= 400 && a->status < 500)
 		code = E_USAGE;
-	return err_set(e, code, "%s: %s (status %u)", service, said, a->status);
+	put_words(&words, said);
+	return err_set(e, code, "%s: %s (status %u)", service, buf_str(&words), a->status);
 }
 
 int

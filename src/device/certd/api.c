@@ -11,13 +11,16 @@
 enum { V2020, VOWN };
 static const char *const versions[] = { [V2020] = "2020-09-01", [VOWN] = API_VERSION_OWN, NULL };
 
-/* root, or a principal whose patterns match; otherwise the call has been answered. */
+/*
+ * root, or a principal whose patterns match; otherwise the call has been answered.  Whom the device trusts, and so who
+ * gets its passwords, is for root alone, however wide a pattern is.
+ */
 static bool
 may_modify(struct api_call *c, const char *id)
 {
 	const struct certd *d = c->ctx;
 
-	if (principals_allow(d->settings->principals, c->uid, id))
+	if (principals_allow(d->settings->principals, c->uid, id) && (c->uid == 0 || !certs_is_anchor(d->settings, id)))
 		return true;
 	api_fail(c, 401, "user %u is not authorized to modify the cert %s", c->uid, id);
 	return false;
@@ -118,6 +121,13 @@ post_certificate(struct api_call *c)
 		fail_err(c, &e);
 }
 
+/* What is read by everybody who may open the socket is no place for a key that somebody put into the same file. */
+static bool
+holds_key(struct bytes pem)
+{
+	return pem.n != 0 && memmem(pem.p, pem.n, "PRIVATE KEY-----", strlen("PRIVATE KEY-----")) != NULL;
+}
+
 /* Who reads a certificate means to use it with its key: neither is told while the two are being replaced. */
 static void
 on_settled(void *ctx, const struct err *why)
@@ -137,6 +147,8 @@ on_settled(void *ctx, const struct err *why)
 		api_fail_parameter(c, "id", "not found");
 	else if (r != 0)
 		api_fail(c, 500, "%s", e.msg);
+	else if (holds_key(bytes_of_buf(&pem)))
+		api_fail(c, 500, "certificate '%.100s': there is a private key in its file: it is not given out", c->id);
 	else
 		reply_pem(c, 200, bytes_of_buf(&pem));
 }
@@ -164,6 +176,10 @@ put_certificate(struct api_call *c)
 		return;
 	if (certs_leaf(&cert, &der, bytes_of(pem), &e) != 0) {
 		api_fail_parameter(c, "pem", "%s", e.msg);
+		return;
+	}
+	if (holds_key(bytes_of(pem))) {
+		api_fail_parameter(c, "pem", "a private key is in it");
 		return;
 	}
 	if (certs_write(d->settings, c->id, bytes_of(pem), &e) != 0) {

@@ -26,21 +26,14 @@ warn(void *ctx, const char *text)
 
 /* --- the configuration --- */
 
-/* "https://user:****@proxy:3128": who reads the log does not learn the password. */
+/* "****@proxy:3128": who reads the log learns nothing of what stands before the host. */
 static void
 tell_proxy(const char *proxy)
 {
-	const char *at = proxy != NULL ? strrchr(proxy, '@') : NULL, *scheme, *colon;
+	const char *at = proxy != NULL ? strrchr(proxy, '@') : NULL;
 
-	if (proxy == NULL)
-		return;
-	scheme = strstr(proxy, "://");
-	scheme = scheme != NULL && (at == NULL || scheme < at) ? scheme + 3 : proxy;
-	colon = at != NULL ? memchr(scheme, ':', (size_t)(at - scheme)) : NULL;
-	if (colon == NULL)
-		slog(SLOG_INFO, "Detected HTTPS proxy server %s", proxy);
-	else
-		slog(SLOG_INFO, "Detected HTTPS proxy server %.*s:****%s", (int)(colon - proxy), proxy, at);
+	if (proxy != NULL)
+		slog(SLOG_INFO, "Detected HTTPS proxy server %s%s", at != NULL ? "****" : "", at != NULL ? at : proxy);
 }
 
 /* A file that is missing now may be there when it is needed, so this is no reason not to run. */

@@ -107,6 +107,28 @@ certs_read(struct buf *out, const struct certd_settings *s, const char *id, stru
 	return buf_check(out, "certificates", e);
 }
 
+/* In a list, or a list in it; also when there are too many to look through. */
+static bool
+is_among(const struct certd_settings *s, char **list, const char *id, unsigned *visits)
+{
+	for (; list != NULL && *list != NULL; list++) {
+		const struct preloaded *p = certd_preloaded(s, *list);
+
+		if (++*visits > LIST_VISITS_MAX || strcmp(*list, id) == 0 ||
+		    (p != NULL && is_among(s, p->members, id, visits)))
+			return true;
+	}
+	return false;
+}
+
+bool
+certs_is_anchor(const struct certd_settings *s, const char *id)
+{
+	unsigned visits = 0;
+
+	return is_among(s, s->trusted_certs, id, &visits);
+}
+
 /* Preloaded certificates are somebody else's files; writing them would write wherever the configuration points. */
 static int
 check_ours(const struct certd_settings *s, const char *id, struct err *e)

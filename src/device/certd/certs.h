@@ -13,6 +13,8 @@ int certs_path(char out[PLACE_MAX * 2], const struct certd_settings *s, const ch
 int certs_read(struct buf *out, const struct certd_settings *s, const char *id, struct err *e) MUST_CHECK;
 /* Durable, 0644.  Preloaded IDs are read-only: E_POLICY.  The directory is made when missing. */
 int certs_write(const struct certd_settings *s, const char *id, struct bytes pem, struct err *e) MUST_CHECK;
+/* Is it one of the trusted_certs, or in a list that is? */
+bool certs_is_anchor(const struct certd_settings *s, const char *id);
 /* None there is success. */
 int certs_delete(const struct certd_settings *s, const char *id, struct err *e) MUST_CHECK;
 /* The first certificate of a PEM text; der is filled and borrowed by *out.  E_NOTFOUND, E_FORMAT. */

@@ -7,6 +7,9 @@
 #include <strings.h>
 
 #include "core/base/file.h"
+#include "core/base/mem.h"
+#include "device/certd/anchors.h"
+#include "device/service/slog.h"
 
 #define PASSWORD_MAX ((size_t)4096)
 
@@ -35,16 +38,43 @@ read_certs(struct buf *out, const struct certd_settings *s, const char *id, cons
 }
 
 static int
+read_trust(struct buf *out, const struct certd_settings *s, struct err *e)
+{
+	int r;
+
+	for (char **id = s->trusted_certs; id != NULL && *id != NULL; id++)
+		if ((r = read_certs(out, s, *id, "trusted_certs", e)) != 0)
+			return r;
+	return 0;
+}
+
+static int
 set_trust(struct job *j, const struct certd_settings *s, struct err *e)
 {
 	int r;
 
 	j->trust = BUF_MAX(JOB_PEM_MAX);
-	for (char **id = s->trusted_certs; id != NULL && *id != NULL; id++)
-		if ((r = read_certs(&j->trust, s, *id, "trusted_certs", e)) != 0)
-			return r;
+	if ((r = read_trust(&j->trust, s, e)) != 0)
+		return r;
+	anchors_apply(&j->trust, s);
 	j->trust_system = s->trust_system;
+	j->bind_channel = s->channel_binding;
 	return 0;
+}
+
+void
+est_job_learn(const struct certd_settings *s, const struct job_result *r)
+{
+	AUTO_BUF configured = BUF_MAX(JOB_PEM_MAX);
+	struct err e;
+
+	if (r->trust_next.n == 0)
+		return;
+	if (read_trust(&configured, s, &e) != 0 ||
+	    anchors_learn(s, bytes_of_buf(&configured), bytes_of_buf(&r->trust_next), &e) != 0)
+		slog(SLOG_WARN, "The EST server's new root was not kept: %s", e.msg);
+	else
+		slog(SLOG_INFO, "The EST server has a new root, and an anchor of ours vouches for it: it is trusted from now on.");
 }
 
 static int
@@ -112,6 +142,7 @@ fill(struct job *j, const struct certd_settings *s, const char *id, const char *
 	int r;
 
 	j->kind = JOB_EST;
+	j->deadline_s = s->est_timeout_s;
 	(void)snprintf(j->keyd_socket, sizeof(j->keyd_socket), "%s", s->keyd_socket);
 	(void)snprintf(j->proxy, sizeof(j->proxy), "%s", s->proxy != NULL ? s->proxy : "");
 	(void)snprintf(j->no_proxy, sizeof(j->no_proxy), "%s", s->no_proxy != NULL ? s->no_proxy : "");
@@ -136,5 +167,6 @@ est_job_fill(struct job *j, const struct certd_settings *s, const char *id, cons
 		job_clear(&made);
 	else
 		*j = made;
+	mem_wipe(&made, sizeof(made)); /* headers and proxies carry secrets too */
 	return r;
 }

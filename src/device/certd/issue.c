@@ -5,13 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/pki/csr.h"
 #include "device/certd/est_job.h"
 #include "device/certd/pending.h"
 #include "device/service/slog.h"
 
-#define DAYS_DEFAULT 30
+#define DAYS_DEFAULT     30
+#define RUNNING_MAX      (WORKERS_MAX - 2) /* at once: two workers stay for renewals, whatever the callers do */
+#define RUNNING_OF_ONE   3                 /* of one user's; of all polls */
+#define SUSPICION_EACH_S 3600              /* an identity is renewed at most so often because a request got a 403 */
 
 /* One request under way, or a poll for one that the server wants approved first. */
 struct request {
@@ -21,7 +25,7 @@ struct request {
 	struct buf der;                /* of the CSR */
 	struct csr csr;                /* borrows der */
 	bool explicit_issuer;
-	uid_t uid;                      /* whose handle the explicit issuer's is */
+	uid_t uid;                     /* who asks, and whose handle the explicit issuer's is */
 	struct buf issuer_chain, issuer_handle;
 	issue_done done;               /* NULL: a poll, nobody waits */
 	void *ctx;
@@ -39,6 +43,8 @@ struct issuer {
 	struct request *first, **last;
 	struct loop_timer *soon;       /* begins what can begin, from the loop */
 	struct pendings *pendings;
+	bool suspected;                /* an identity was, at: */
+	uint64_t suspected_ms;
 };
 
 static void begin_ready(void *ctx);
@@ -120,6 +126,24 @@ fail(struct request *q, const struct err *why)
 	finish(q, NULL, &e);
 }
 
+/* The same, and a poll is not repeated. */
+static void
+fail_for_good(struct request *q, const struct err *why)
+{
+	if (q->done == NULL)
+		pendings_drop(q->i->pendings, q->id);
+	fail(q, why);
+}
+
+/* Before the server was asked: it has not decided, so a poll goes on. */
+static void
+fail_for_now(struct request *q, const struct err *why)
+{
+	if (q->done == NULL)
+		pendings_wait(q->i->pendings, q->id, &q->csr, bytes_of_buf(&q->der), -1);
+	fail(q, why);
+}
+
 /* What an outcome is to the caller: try again later, refused for good, or our own trouble. */
 static enum err_code
 code_of(enum job_outcome o)
@@ -147,6 +171,22 @@ set_why(struct err *why, const struct job_result *r)
 	    r->check, r->text, id ? "; request " : "", r->request_id);
 }
 
+/* The worker has judged it by everything; it speaks with the network, so what matters most is not left to its word. */
+static int
+check_worker(const struct request *q, struct bytes pem, struct err *e)
+{
+	const struct issuance *is = certd_issuance(q->i->s, q->id);
+	AUTO_BUF der = { 0 };
+	struct cert leaf;
+	int r = certs_leaf(&leaf, &der, pem, e);
+
+	if (r == 0 && !bytes_equal(leaf.spki, q->csr.spki))
+		r = err_set(e, E_CRYPTO, "its certificate is for another key");
+	if (r == 0 && leaf.ca && (is == NULL || !is->ca))
+		r = err_set(e, E_CRYPTO, "it is a CA certificate, which its entry does not allow");
+	return r == 0 ? 0 : err_prefix(e, r, "worker");
+}
+
 /* On disk first, told after: whoever has the answer may rely on it. */
 static void
 succeed(struct request *q, const struct job_result *r)
@@ -157,19 +197,18 @@ succeed(struct request *q, const struct job_result *r)
 
 	if (*r->note != 0)
 		slog(SLOG_WARN, "Certificate %s: %s", q->id, r->note);
-	if (pem.n == 0) {
-		(void)err_set(&e, E_IO, "worker: no certificate in its answer");
-		fail(q, &e);
+	if (check_worker(q, pem, &e) != 0) {
+		fail_for_good(q, &e);
 		return;
 	}
+	if (q->done == NULL) /* first: when it cannot be written now, it can when it is asked for */
+		pendings_issued(i->pendings, q->id, &q->csr, pem);
 	if (certs_write(i->s, q->id, pem, &e) != 0) {
 		fail(q, &e);
 		return;
 	}
 	slog(SLOG_INFO, "Certificate %s was issued.", q->id);
-	if (q->done == NULL)
-		pendings_issued(i->pendings, q->id, &q->csr, pem);
-	else
+	if (q->done != NULL)
 		pendings_drop(i->pendings, q->id);
 	engine_look(i->engine, q->id);
 	finish(q, &pem, NULL);
@@ -216,7 +255,7 @@ ask_server(struct request *q, enum est_as as)
 
 	q->as = as;
 	if (est_job_fill(&j, q->i->s, q->id, q->id, NULL, as, &e) != 0) {
-		fail(q, &e);
+		fail_for_now(q, &e);
 		return;
 	}
 	buf_put_bytes(&j.csr, bytes_of_buf(&q->der));
@@ -248,7 +287,25 @@ on_identity(void *ctx, const struct err *why)
 	(void)err_prefix(&e, e.code, "EST identity");
 	if (e.code == E_POLICY)
 		e.code = E_IO; /* it is not the caller's request that was refused */
-	fail(q, &e);
+	fail_for_now(q, &e);
+}
+
+/*
+ * A 403 may be about the request, and that is whatever a local user sent: it must neither get the bootstrap
+ * credential's rights by it nor spoil the identity.  The identity's own renewal finds out which it was.
+ */
+static void
+suspect(struct issuer *i, const char *identity)
+{
+	uint64_t now = clock_monotonic_ms();
+	struct err e;
+
+	if (i->suspected && now - i->suspected_ms < SUSPICION_EACH_S * 1000)
+		return;
+	i->suspected = true;
+	i->suspected_ms = now;
+	if (engine_renew_now(i->engine, identity, &e) == 0)
+		slog(SLOG_WARN, "EST identity %s is renewed, to see whether the server still takes it", identity);
 }
 
 /* What the exchange said of the identity; true when the bootstrap pair is tried instead. */
@@ -256,10 +313,13 @@ static bool
 judge_identity(struct request *q, const struct job_result *r)
 {
 	const struct est_auth_settings *a = certd_auth(q->i->s, q->id);
-	bool refused = r->outcome == JOB_CLIENT_REFUSED;
+	bool forbidden = r->outcome == JOB_CLIENT_REFUSED && r->http_status == 403;
+	bool refused = r->outcome == JOB_CLIENT_REFUSED && !forbidden;
 
 	if (q->as != EST_AS_IDENTITY || a == NULL || a->identity_cert == NULL)
 		return false;
+	if (forbidden)
+		suspect(q->i, a->identity_cert);
 	if (refused || r->authenticated)
 		engine_used(q->i->engine, a->identity_cert, !refused);
 	else
@@ -278,6 +338,7 @@ on_result(void *ctx, const struct job_result *r)
 	struct request *q = ctx;
 
 	q->ticket = NULL;
+	est_job_learn(q->i->s, r);
 	if (judge_identity(q, r))
 		ask_server(q, EST_AS_BOOTSTRAP);
 	else
@@ -327,7 +388,15 @@ begin_est(struct request *q, const struct issuance *is)
 	const struct issuance *like;
 	const struct name *subject;
 	struct name born;
+	struct err e;
 
+	/* The server may let a device have a CA certificate; whether this user may is for the entry to say. */
+	if (q->csr.wants_ca && !is->ca) {
+		(void)err_set(&e, E_POLICY, "csr: asks for a CA certificate, and [cert_issuance] '%.100s' does not say "
+		    "ca = true", q->id);
+		fail_for_good(q, &e);
+		return;
+	}
 	if (a != NULL && a->identity_cert != NULL && certd_url(s, q->id, NULL) != NULL) {
 		like = identity_like(s, is, a->identity_cert);
 		subject = like->has_subject ? &like->subject : &q->csr.subject;
@@ -351,6 +420,7 @@ set_limits(struct job *j, const struct issuance *is)
 	j->days = is->days;
 	j->force_subject = is->has_subject;
 	j->subject = is->subject;
+	j->sans = is->sans;
 	j->allow_ca = is->ca;
 	j->pathlen = is->pathlen;
 	j->allow_ku = is->ku;
@@ -391,7 +461,7 @@ begin_local(struct request *q, const struct issuance *is)
 
 	if (set_issuer(&j, q, is, &e) != 0) {
 		job_clear(&j);
-		fail(q, &e);
+		fail_for_good(q, &e);
 		return;
 	}
 	(void)snprintf(j.keyd_socket, sizeof(j.keyd_socket), "%s", q->i->s->keyd_socket);
@@ -436,7 +506,7 @@ begin(struct request *q)
 		return;
 	if (is == NULL && !q->explicit_issuer) {
 		(void)err_set(&e, E_IO, "certificate '%.100s': there is no [cert_issuance] entry for it", q->id);
-		fail(q, &e);
+		fail_for_good(q, &e);
 		return;
 	}
 	if (is != NULL && is->pk != NULL && q->done != NULL)
@@ -448,7 +518,20 @@ begin(struct request *q)
 		begin_local(q, is);
 }
 
-/* The first that waits and has no other for the same ID before it. */
+/* H10: one user's requests, to a server that is slow, leave room for others'. */
+static bool
+has_room(const struct issuer *i, const struct request *q)
+{
+	unsigned all = 0, alike = 0;
+
+	for (const struct request *p = i->first; p != NULL; p = p->next) {
+		all += p->running;
+		alike += p->running && p->uid == q->uid && (p->done == NULL) == (q->done == NULL);
+	}
+	return all < RUNNING_MAX && alike < RUNNING_OF_ONE;
+}
+
+/* The first that waits, has no other for the same ID before it, and whose user has not enough under way. */
 static struct request *
 next_ready(struct issuer *i)
 {
@@ -457,7 +540,7 @@ next_ready(struct issuer *i)
 
 		while (before != q && strcmp(before->id, q->id) != 0)
 			before = before->next;
-		if (before == q && !q->running)
+		if (before == q && !q->running && has_room(i, q))
 			return q;
 	}
 	return NULL;
@@ -530,7 +613,6 @@ read_issuer(struct request *q, const struct issue_want *w, const struct certd_se
 		return err_set(e, E_USAGE, "issuer.certId: %s", why.code == E_NOTFOUND ? "not found" : why.msg);
 	buf_put_str(&q->issuer_handle, w->issuer_handle);
 	q->explicit_issuer = true;
-	q->uid = w->uid;
 	return 0;
 }
 
@@ -549,6 +631,7 @@ issue_start(struct issuer *i, const struct issue_want *w, issue_done done, void 
 	(void)snprintf(q->id, sizeof(q->id), "%s", w->id);
 	q->done = done;
 	q->ctx = ctx;
+	q->uid = w->uid;
 	if ((r = read_csr(q, w->csr_pem, e)) != 0 || (r = read_issuer(q, w, i->s, e)) != 0) {
 		request_free(q);
 		return r;

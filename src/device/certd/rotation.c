@@ -46,7 +46,9 @@ rotation_usable(const struct credential *c, int64_t now)
 bool
 rotation_in_doubt(const struct credential *c)
 {
-	return c->gen.state == GEN_SWITCHING || (c->gen.state == GEN_SWITCHED && c->pair == PAIR_UNKNOWN);
+	bool no_state = c->present && !c->preloaded && c->gen.number == 0; /* lost, or an original service's pair */
+
+	return c->gen.state == GEN_SWITCHING || (c->pair == PAIR_UNKNOWN && (c->gen.state == GEN_SWITCHED || no_state));
 }
 
 static bool

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "device/certd/engine_inside.h"
+#include "device/certd/est_job.h"
 #include "device/service/slog.h"
 
 static const struct issuance *
@@ -120,6 +121,7 @@ on_answer(void *ctx, const struct job_result *r)
 	struct credential *c = ctx;
 
 	c->ticket = NULL;
+	est_job_learn(c->en->s, r);
 	judge_client(c, r);
 	if (r->outcome == JOB_DONE) {
 		keep_answer(c, r);
@@ -225,7 +227,8 @@ fill_est(struct job *j, struct credential *c, struct err *e)
 		return r;
 	put_key(j, c);
 	j->reenroll = c->present && c->as == EST_AS_IDENTITY &&
-	    ((own != NULL && own->reenroll) || (c->source == SOURCE_IDENTITY && owner != NULL && owner->reenroll));
+	    ((own != NULL && own->reenroll) ||
+	    (c->source == SOURCE_IDENTITY && (c->en->s->reenroll || (owner != NULL && owner->reenroll))));
 	/* Who comes by the bootstrap is named by the server; a renewal keeps its names (RFC 7030 4.2.2). */
 	j->any_name = c->source == SOURCE_IDENTITY && c->as == EST_AS_BOOTSTRAP;
 	return put_names(j, c, e);

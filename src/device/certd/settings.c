@@ -26,8 +26,9 @@ static const struct settings_key policy_keys[] = {
 static const struct settings_key auth_keys[] = { AUTH_KEYS, { NULL, NULL } };
 static const struct settings_key est_keys[] = {
 	AUTH_KEYS, { "auth", auth_keys }, { "trusted_certs", NULL }, { "trust_system", NULL },
+	{ "channel_binding", NULL }, { "reenroll", NULL },
 	{ "identity_auto_renew", policy_keys }, { "urls", any_keys }, { "default", NULL }, { "proxy", NULL },
-	{ "no_proxy", NULL }, { NULL, NULL },
+	{ "no_proxy", NULL }, { "timeout", NULL }, { NULL, NULL },
 };
 static const struct settings_key issuance_keys[] = {
 	AUTH_KEYS, { "auth", auth_keys }, { "method", NULL }, { "expiry_days", NULL }, { "common_name", NULL },
@@ -186,6 +187,15 @@ settings_key_id(const struct reading *rd, char **out, const struct toml *table, 
 	return 0;
 }
 
+/* Between "//" and the path. */
+static bool
+has_user(const char *url)
+{
+	const char *authority = strstr(url, "//");
+
+	return authority != NULL && memchr(authority + 2, '@', strcspn(authority + 2, "/?#\\")) != NULL;
+}
+
 int
 settings_url(const struct reading *rd, char **out, const struct toml *table, const char *key)
 {
@@ -193,6 +203,9 @@ settings_url(const struct reading *rd, char **out, const struct toml *table, con
 
 	if (r != 0 || *out == NULL)
 		return r;
+	if (has_user(*out))
+		return toml_err(rd->e, toml_get(table, key), "no user or password belongs into a URL, which everybody is "
+		    "shown: use username and password_file");
 	if (strlen(*out) >= JOB_URL_MAX)
 		return toml_err(rd->e, toml_get(table, key), "a URL of at most %d octets is needed", JOB_URL_MAX - 1);
 	if (is_uri(*out, "http://"))
@@ -343,7 +356,10 @@ read_trust(const struct reading *rd, const struct toml *est)
 
 	for (size_t i = 0; r == 0 && s->trusted_certs != NULL && s->trusted_certs[i] != NULL; i++)
 		r = settings_note_file(rd, toml_at(v, i), s->trusted_certs[i]);
-	return r != 0 ? r : settings_bool(&s->trust_system, est, "trust_system", true, rd->e);
+	if (r != 0 || (r = settings_bool(&s->trust_system, est, "trust_system", true, rd->e)) != 0 ||
+	    (r = settings_bool(&s->channel_binding, est, "channel_binding", false, rd->e)) != 0)
+		return r;
+	return settings_bool(&s->reenroll, est, "reenroll", false, rd->e);
 }
 
 /* As configured, or else as the environment has it; this is the one place that looks there. */
@@ -366,6 +382,21 @@ read_proxy(const struct reading *rd, char **out, const struct toml *est, const c
 	return r;
 }
 
+/* Never longer than usual: who has lent an identity to an exchange counts on that. */
+static int
+read_timeout(const struct reading *rd, const struct toml *est)
+{
+	int64_t seconds;
+	int r = settings_duration(&seconds, est, "timeout", JOB_DEADLINE_S, rd->e);
+
+	if (r != 0)
+		return r;
+	if (seconds < 1 || seconds > JOB_DEADLINE_S)
+		return toml_err(rd->e, toml_get(est, "timeout"), "1 s to %d s are possible", JOB_DEADLINE_S);
+	rd->s->est_timeout_s = (unsigned)seconds;
+	return 0;
+}
+
 static int
 read_est(const struct reading *rd, const struct toml *est)
 {
@@ -383,7 +414,7 @@ read_est(const struct reading *rd, const struct toml *est)
 		return toml_err(rd->e, est, "a table is needed, not %s", toml_kind_name(toml_kind(est)));
 	if (renew != NULL && (r = policy_read(&s->identity_policy, &s->identity_auto_renew, renew, rd->e)) != 0)
 		return r;
-	if ((r = read_trust(rd, est)) != 0 || (r = settings_auth(rd, &s->est_auth, est)) != 0)
+	if ((r = read_trust(rd, est)) != 0 || (r = read_timeout(rd, est)) != 0 || (r = settings_auth(rd, &s->est_auth, est)) != 0)
 		return r;
 	return read_urls(rd, est);
 }

@@ -17,14 +17,18 @@
  *   top           close_when_full     true: over max_requests close at once, as the original; default: 429
  *   [endpoints]   aziot_certd         "unix:///path" of our own socket
  *   [endpoints]   aziot_keyd          "unix:///path" of the Keys Service's
+ *   est           channel_binding     true: certd's own requests are bound to the TLS connection (RFC 7030 3.5, RFC 9266)
+ *   est           reenroll            true: EST identities are renewed by /simplereenroll
  *   est           trust_system        false: trusted_certs alone, not the system's anchors; default true
+ *   est           timeout             "20s": of one exchange with a server, a minute at most; default "60s"
  *   est           proxy               "http://user:password@host:port"; default $HTTPS_PROXY; "": none
  *   est           no_proxy            "host,.domain,..."; default $NO_PROXY; "": none
  *   auth          headers             [ "Name: value", ... ]: sent where no identity is presented yet
  *   auth          headers_always      true: with the identity as well
  *   auth          anonymous           true: no credential is needed (the server decides, or knows a header)
  *   auth          password_file       "/path" or "file:///path" instead of password, without its line end
- *   ID            san                 [ "dns:x.example", "ip:192.0.2.7", "uri:urn:x", "email:a@x.example" ]
+ *   ID            san                 [ "dns:x.example", "ip:192.0.2.7", "uri:urn:x", "email:a@x.example" ]; issued
+ *                                     locally, a request may have these alone
  *   ID            pk                  key ID: certd makes key and request by itself, and renews
  *   ID            algorithms          "ec-p256:rsa-2048:*" for that key, the most wanted first
  *   ID            auto_renew          true, false, or a table as identity_auto_renew; for entries with pk
@@ -95,6 +99,8 @@ struct certd_settings {
 	struct preloaded *preloaded;
 	char *local_ca_cert, *local_ca_pk;      /* NULL: none */
 	char **trusted_certs;                   /* IDs or file: URIs, ended by NULL */
+	unsigned est_timeout_s;                 /* 0: the usual */
+	bool channel_binding, reenroll;
 	bool trust_system;                      /* the system's anchors too: true unless `trust_system = false` */
 	struct est_auth_settings est_auth;
 	struct policy identity_policy;

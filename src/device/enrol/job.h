@@ -28,7 +28,7 @@ enum job_outcome {
 	JOB_NO_SERVER,        /* no connection, or it broke off: try later */
 	JOB_BUSY,             /* 429, 503, or another 5xx */
 	JOB_SERVER_UNTRUSTED, /* its certificate or name did not fit; nothing was sent */
-	JOB_CLIENT_REFUSED,   /* a TLS alert, 401 or 403: this credential does not open the door */
+	JOB_CLIENT_REFUSED,   /* a TLS alert, 401 or 403, but never over http: this credential does not open the door */
 	JOB_REQUEST_REFUSED,  /* another 4xx: the request itself */
 	JOB_BAD_ANSWER,       /* malformed, or not for us: `check` says which of the named checks failed */
 	JOB_KEY_FAILED,       /* keyd: not reachable, no such key, not authorised */
@@ -110,7 +110,7 @@ struct job_result {
 	unsigned http_status;             /* 0: none */
 	int64_t retry_after_s;            /* -1: none said; otherwise 1 s to a day */
 	int64_t server_date;              /* what the server's clock said, UTC; 0: nothing */
-	bool authenticated;               /* the server took the client pair: a status other than 401 and 403 */
+	bool authenticated;               /* the server took the client pair: no 400, 401, 403, 429, 5xx */
 	struct buf chain;                 /* PEM: leaf, its issuers, the rest of /cacerts; each once */
 	struct buf trust_next;            /* PEM: anchors after a rollover (est_bag_rollover); empty: no change */
 	struct buf spki;                  /* JOB_SPKI; of `key` when a request was made here, also if it failed later */

@@ -104,11 +104,24 @@ plan_eku(struct sign_plan *p, const struct job *j, const struct csr *csr, struct
 	return 0;
 }
 
+static bool
+sans_has(const struct sans *s, const struct san *one)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (san_equal(&s->san[i], one))
+			return true;
+	return false;
+}
+
+/* A1: names that the entry says are all there may be; where it says none they are the asker's. */
 static int
 plan_names(struct sign_plan *p, const struct job *j, const struct csr *csr, struct err *e)
 {
 	p->subject = j->force_subject ? &j->subject : &csr->subject;
-	p->sans = csr->has_san ? &csr->sans : NULL;
+	p->sans = csr->has_san ? &csr->sans : j->sans.n != 0 ? &j->sans : NULL;
+	for (size_t i = 0; j->sans.n != 0 && csr->has_san && i < csr->sans.n; i++)
+		if (!sans_has(&j->sans, &csr->sans.san[i]))
+			return err_set(e, E_POLICY, "csr: asks for an alternative name that its issuance entry does not have");
 	if (p->subject->n == 0 && (p->sans == NULL || p->ca)) /* RFC 5280 4.1.2.6 */
 		return err_set(e, E_POLICY, "csr: no subject%s",
 		    p->ca ? ", and a CA certificate needs one" : " and no alternative name");

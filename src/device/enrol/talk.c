@@ -231,10 +231,17 @@ outcome_of(unsigned status)
 	return status >= 400 ? JOB_REQUEST_REFUSED : JOB_BAD_ANSWER;
 }
 
+/* Over http nobody has shown a credential, and anybody may have said that it is none. */
+static enum job_outcome
+believable(enum job_outcome o, const struct talk *t)
+{
+	return t->plain && o == JOB_CLIENT_REFUSED ? JOB_REQUEST_REFUSED : o;
+}
+
 static int
 judge_status(struct job_result *r, const struct talk *t, const char *operation, const struct fetch_answer *a)
 {
-	enum job_outcome o = outcome_of(a->status);
+	enum job_outcome o = believable(outcome_of(a->status), t);
 	bool elsewhere = a->status >= 300 && a->status < 400;
 	AUTO_BUF words = BUF_MAX(4096);
 
@@ -261,6 +268,16 @@ judge_type(struct job_result *r, const struct talk *t, const char *operation, co
 	return 0;
 }
 
+/*
+ * Is such an answer one of a server that has taken the client's certificate?  400 is what nginx says of one that does
+ * not verify, and 429 or 5xx may come from a gateway before anything was looked at.
+ */
+static bool
+shows_taken(unsigned status)
+{
+	return status != 400 && status != 401 && status != 403 && status != 429 && status < 500;
+}
+
 static void
 record(struct job_result *r, const struct talk *t, int rc, const struct fetch_answer *a)
 {
@@ -270,7 +287,7 @@ record(struct job_result *r, const struct talk *t, int rc, const struct fetch_an
 		r->server_date = a->peer_date;
 	if (a->request_id[0] != 0)
 		(void)snprintf(r->request_id, sizeof(r->request_id), "%s", a->request_id);
-	r->authenticated = rc == 0 && t->key != NULL && a->status != 401 && a->status != 403;
+	r->authenticated = rc == 0 && t->key != NULL && shows_taken(a->status);
 }
 
 int

@@ -14,12 +14,15 @@ struct keyd {
 	const char *socket;
 };
 
-/* Handles are texts that the caller frees with mem_free().  E_NOTFOUND: no such key; E_AUTH: not authorised; E_UNAVAIL; E_FORMAT; E_POLICY: refused, with the service's words. */
+/*
+ * Handles are texts that the caller frees with mem_free().  E_NOTFOUND: no such key; E_AUTH: not authorised, or the
+ * handle is refused; E_UNAVAIL; E_FORMAT; E_POLICY: refused, with the service's words.
+ */
 int keyd_load_pair(char **handle, struct keyd k, const char *id, struct err *e) MUST_CHECK;
 /* Create unless it exists; algorithms "ec-p256:rsa-2048:*" or NULL. */
 int keyd_create_pair(char **handle, struct keyd k, const char *id, const char *algorithms, struct err *e) MUST_CHECK;
 int keyd_delete_pair(struct keyd k, const char *handle, struct err *e) MUST_CHECK;
-/* Append the SubjectPublicKeyInfo. */
+/* Append the SubjectPublicKeyInfo.  Of an original keyd, which has none, it is put together; its EC point is compressed then. */
 int keyd_public(struct buf *spki, struct keyd k, const char *handle, struct err *e) MUST_CHECK;
 /* ECDSA over a digest: appends a DER ECDSA-Sig-Value. */
 int keyd_sign_ecdsa(struct buf *sig, struct keyd k, const char *handle, struct bytes digest, struct err *e) MUST_CHECK;

@@ -93,13 +93,21 @@ rules_of(const struct desk *d)
 	};
 }
 
+/* One of the two made it: who gave what was his, or a service that exchanged its caller's for one of its own. */
+static bool
+may_delegate(const struct principals *p, const struct handle *h)
+{
+	return h->by == 0 || principals_delegate(p, h->by) || principals_delegate(p, h->uid);
+}
+
 /* A bound handle is worth what the rights that it was made on are worth today: those of its user, or of who gave it. */
 static bool
 still_backed(struct api_call *c, const struct handle *h)
 {
+	const struct principals *p = desk_of(c)->settings->principals;
 	uid_t uid = h->delegated ? h->by : h->uid;
 
-	if (!h->bound || c->uid == 0 || principals_allow(desk_of(c)->settings->principals, uid, h->id))
+	if (!h->bound || c->uid == 0 || (principals_allow(p, uid, h->id) && (!h->delegated || may_delegate(p, h))))
 		return true;
 	api_fail(c, 401, "user %u is not authorized to access the key %s", uid, h->id);
 	return false;

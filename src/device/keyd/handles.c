@@ -53,19 +53,29 @@ put_signed(struct buf *out, const struct handle_rules *rules, const json_t *v, s
 	return 0;
 }
 
+/* Nothing that is made from a handle lasts longer than it does. */
+static int64_t
+end_of(const struct handle_rules *rules, const struct handle *h, int64_t now)
+{
+	int64_t end = rules->lifetime_s != 0 ? now + rules->lifetime_s : INT64_MAX;
+
+	return h->expires != 0 && h->expires < end ? h->expires : end;
+}
+
 static int
 mint_one(struct buf *out, const struct handle_rules *rules, const struct handle *h, json_t *key_id, bool inner,
     int64_t now, struct err *e)
 {
 	AUTO_JSON v = json_object();
+	int64_t end = end_of(rules, h, now);
 
 	put_member(v, "key_id", key_id);
 	put_member(v, "nonce", new_nonce());
 	if (rules->bind) {
 		put_member(v, "uid", json_integer(h->uid));
 		put_member(v, "gen", json_integer((json_int_t)h->generation));
-		if (rules->lifetime_s != 0)
-			put_member(v, "exp", json_integer(now + rules->lifetime_s));
+		if (end != INT64_MAX)
+			put_member(v, "exp", json_integer(end));
 		if (h->delegated)
 			put_member(v, "by", json_integer(h->by));
 		if (inner)

@@ -28,7 +28,7 @@ struct handle {
 	bool bound;           /* it has uid and gen */
 	uid_t uid;
 	uint64_t generation;
-	int64_t expires;      /* INT64_MAX: never */
+	int64_t expires;      /* INT64_MAX: never; 0 in one that is to be made: not limited by another handle */
 	bool delegated;
 	uid_t by;
 };
@@ -41,7 +41,10 @@ struct handle_rules {
 	int64_t lifetime_s;                /* of those made; 0: no end */
 };
 
-/* Append a handle that says what h says (h->bound is made to be rules->bind; expires by now and the lifetime). */
+/*
+ * Append a handle that says what h says, but that h->bound is made to be rules->bind, and that it expires when the
+ * lifetime is over, or at h->expires when that is earlier.
+ */
 int handle_mint(struct buf *out, const struct handle_rules *rules, const struct handle *h, int64_t now,
     struct err *e) MUST_CHECK;
 /*

@@ -11,6 +11,8 @@
 
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "core/custody/file_custody.h"
+#include "core/custody/soft_key.h"
 #include "core/sys/peer.h"
 #include "core/sys/sandbox.h"
 #include "device/keyd/desk.h"
@@ -54,7 +56,7 @@ read_settings(struct keyd_settings **out, const struct place *p, struct err *e)
  * which must go on working; a new one begins safe.  Decided once, at the first start, and kept in HOME/handles.
  */
 static int
-inherit_binding(struct keyd_settings *set, struct err *e)
+inherit_binding(struct keyd_settings *set, const char *home, struct err *e)
 {
 	static const char bound[] = "bound\n", unbound[] = "unbound\n";
 	char path[2 * PLACE_MAX], key[STEM_MAX];
@@ -63,14 +65,14 @@ inherit_binding(struct keyd_settings *set, struct err *e)
 
 	if (set->bind_given)
 		return 0;
-	(void)snprintf(path, sizeof(path), "%s/handles", set->home);
+	(void)snprintf(path, sizeof(path), "%s/handles", home);
 	r = file_read(&said, path, 16, NULL);
 	if (r == E_NOTFOUND) {
 		if ((r = stem_name(key, KEYD_HANDLE_KEY_ID, ".key", e)) != 0)
 			return r;
-		(void)snprintf(path, sizeof(path), "%s/keys/%s", set->home, key);
+		(void)snprintf(path, sizeof(path), "%s/keys/%s", home, key);
 		buf_put_str(&said, access(path, F_OK) == 0 ? unbound : bound);
-		(void)snprintf(path, sizeof(path), "%s/handles", set->home);
+		(void)snprintf(path, sizeof(path), "%s/handles", home);
 		if ((r = file_write(path, bytes_of_buf(&said), 0600, e)) != 0)
 			return r;
 	}
@@ -89,13 +91,15 @@ reload(void *ctx)
 	struct err e;
 
 	slog(SLOG_INFO, "Detected change in config files. Updating config.");
-	if (read_settings(&next, &s->place, &e) != 0 || inherit_binding(next, &e) != 0) {
+	/* By the home that is in use: another one in the new settings waits for a restart. */
+	if (read_settings(&next, &s->place, &e) != 0 || inherit_binding(next, s->settings->home, &e) != 0) {
 		slog(SLOG_WARN, "The configuration stays as it was: %s", e.msg);
 		return;
 	}
 	if (keyd_settings_adopt(s->settings, next))
 		slog(SLOG_WARN, "Only principals, [handles] and max_requests change in a running service: the rest needs a restart.");
 	s->rules.per_uid = s->settings->max_requests;
+	api_limit(s->api);
 	slog(SLOG_INFO, "Config update finished.");
 }
 
@@ -195,7 +199,7 @@ make_home(const char *home, struct err *e)
 		if (r != 0)
 			return r;
 	}
-	return file_mkdir(home, 0700, e);
+	return file_custody_home(home, e);
 }
 
 /* One process a home: two would undo each other's generations. */
@@ -207,7 +211,7 @@ open_home(struct service *s, struct err *e)
 
 	(void)snprintf(path, sizeof(path), "%s/%s", s->settings->home, LOCK_NAME);
 	if (r == 0 && (r = file_lock(&s->lock, path, e)) == 0)
-		r = inherit_binding(s->settings, e);
+		r = inherit_binding(s->settings, s->settings->home, e);
 	return r == 0 ? store_new(&s->store, s->settings, e) : r;
 }
 
@@ -257,6 +261,8 @@ keyd_main(const struct place *p)
 	slog_filter(p->log_filter);
 	slog(SLOG_INFO, "Starting service...");
 	slog(SLOG_INFO, "Version - " ESTUARY_VERSION);
+	if (!soft_key_wipe_always())
+		slog(SLOG_WARN, "Keys may leave traces in memory.");
 	if (start(&s, &e) == 0) {
 		peer_notify("READY=1");
 		status = loop_run(s.loop);

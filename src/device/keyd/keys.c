@@ -8,6 +8,7 @@
 void
 keys_create_pair(struct api_call *c)
 {
+	const json_t *preferred = json_object_get(c->body, "preferredAlgorithms");
 	struct store_key k = { 0 };
 	const char *id;
 	enum key_type type;
@@ -15,7 +16,11 @@ keys_create_pair(struct api_call *c)
 
 	if (!api_need_str(c, "keyId", &id) || !desk_may(c, id))
 		return;
-	type = desk_first_algorithm(json_str(c->body, "preferredAlgorithms", NULL));
+	if (preferred != NULL && !json_is_null(preferred) && !json_is_string(preferred)) {
+		api_fail(c, 422, "field `preferredAlgorithms` is not a string");
+		return;
+	}
+	type = desk_first_algorithm(json_string_value(preferred));
 	if (type == KEY_NONE)
 		api_fail_parameter(c, "preferredAlgorithms", "no algorithm that is known");
 	else if (store_create_pair(&k, desk_of(c)->store, id, type, &e) != 0)

@@ -55,8 +55,15 @@ int
 store_quarantine(struct store *st, const char *id, const char *name, const struct err *why, struct err *e)
 {
 	char where[STORE_PATH_MAX];
-	int r = st->custody->ops->quarantine(st->custody, name, clock_now(), where, sizeof(where), e);
+	struct record rec;
+	int r = store_read_record(&rec, st, id, e);
 
+	if (r != 0)
+		return r;
+	rec.last++; /* handles were made with its number: another key must not get it */
+	if ((r = store_write_record(st, &rec, e)) != 0)
+		return r;
+	r = st->custody->ops->quarantine(st->custody, name, clock_now(), where, sizeof(where), e);
 	if (r != 0)
 		return err_prefix(e, (enum err_code)r, "key %s: damaged (%.150s), and not to be set aside", id, why->msg);
 	slog(SLOG_ERROR, "Key %s is damaged (%s). It was set aside as %s.", id, why->msg, where);
@@ -317,6 +324,26 @@ store_create_key(struct store_key *out, struct store *st, const char *id, unsign
 	return store_load(out, st, CUSTODY_SECRET, id, e);
 }
 
+/*
+ * The old secret must not get what only the new one may do, whether a crash or a refusal comes between: so the record
+ * allows first what both may, and all that was asked once the new one is there.
+ */
+static int
+replace_secret(struct store *st, const char *id, const char *name, struct bytes secret, unsigned usage, struct err *e)
+{
+	struct record before;
+	struct err why;
+	int r = store_read_record(&before, st, id, e);
+
+	if (r != 0 || (r = write_usage(st, id, true, before.usage & usage, e)) != 0)
+		return r;
+	if ((r = st->custody->ops->import_secret(st->custody, name, secret, e)) == 0)
+		return write_usage(st, id, true, usage, e);
+	if (store_write_record(st, &before, &why) != 0)
+		slog(SLOG_ERROR, "Key %s was not replaced, and may be used for less than before (%s).", id, why.msg);
+	return r;
+}
+
 int
 store_import_key(struct store_key *out, struct store *st, const char *id, struct bytes secret, unsigned usage,
     struct err *e)
@@ -331,18 +358,19 @@ store_import_key(struct store_key *out, struct store *st, const char *id, struct
 	if (st->settings->token)
 		return fail_token(id, e);
 	r = store_current(&old, st, name, CUSTODY_SECRET, &why);
-	if (r == 0)
-		r = store_settle(st, id, old, e);
-	else if (r == E_FORMAT)
+	if (r == E_FORMAT)
 		r = store_quarantine(st, id, name, &why, e);
-	else if (r != E_NOTFOUND)
+	else if (r == E_NOTFOUND)
+		r = 0;
+	else if (r != 0)
 		return err_set(e, (enum err_code)r, "key %s: %.300s", id, why.msg);
 	else
-		r = 0;
-	if (r != 0 || (r = write_usage(st, id, true, usage, e)) != 0 ||
-	    (r = st->custody->ops->import_secret(st->custody, name, secret, e)) != 0)
-		return r;
-	return store_load(out, st, CUSTODY_SECRET, id, e);
+		r = store_settle(st, id, old, e);
+	if (r == 0 && old != NULL)
+		r = replace_secret(st, id, name, secret, usage, e);
+	else if (r == 0 && (r = write_usage(st, id, true, usage, e)) == 0)
+		r = st->custody->ops->import_secret(st->custody, name, secret, e);
+	return r == 0 ? store_load(out, st, CUSTODY_SECRET, id, e) : r;
 }
 
 /* --- removing and moving --- */

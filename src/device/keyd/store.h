@@ -76,8 +76,11 @@ int store_prove(struct store *st, const char *id, struct err *e) MUST_CHECK;
 /* The previous key is current again, and what was current goes.  E_NOTFOUND without a previous one. */
 int store_rollback(struct store *st, const char *id, struct err *e) MUST_CHECK;
 
-/* Call fn with {"id"?, "file", "kind", "generation", "state"} of each key but the handle key; id is NULL when not known. */
-int store_each(struct store *st, void (*fn)(void *ctx, const char *id, json_t *row), void *ctx,
-    struct err *e) MUST_CHECK;
+/*
+ * Call fn with {"id"?, "file", "kind", "generation", "state"} of each key but the handle key; id is NULL when not known.
+ * Each costs a trial of the key, so `wanted` is asked first (NULL: all are).
+ */
+int store_each(struct store *st, bool (*wanted)(void *ctx, const char *id),
+    void (*fn)(void *ctx, const char *id, json_t *row), void *ctx, struct err *e) MUST_CHECK;
 
 #endif

@@ -192,9 +192,21 @@ open_entry(struct custody_key **out, struct store *st, const struct custody_entr
 	return en->shelf == CUSTODY_CURRENT ? "ok" : "previous";
 }
 
+/* Whom a list is for. */
+struct audience {
+	bool (*wanted)(void *ctx, const char *id);
+	void (*fn)(void *ctx, const char *id, json_t *row);
+	void *ctx;
+};
+
+static bool
+is_wanted(const struct audience *to, const char *id)
+{
+	return to->wanted == NULL || to->wanted(to->ctx, id);
+}
+
 static void
-tell_entry(struct store *st, const struct custody_entry *en, void (*fn)(void *ctx, const char *id, json_t *row),
-    void *ctx)
+tell_entry(struct store *st, const struct custody_entry *en, const struct audience *to)
 {
 	AUTO(custody_key) key = NULL;
 	AUTO_JSON row = NULL;
@@ -202,8 +214,11 @@ tell_entry(struct store *st, const struct custody_entry *en, void (*fn)(void *ct
 	struct record rec = { 0 };
 	uint64_t generation = 0;
 	bool known = store_record_of(&rec, st, en->name);
-	const char *state = open_entry(&key, st, en);
+	const char *state;
 
+	if (!is_wanted(to, known ? rec.id : NULL))
+		return;
+	state = open_entry(&key, st, en);
 	/* A symmetric key of an unusual length is one because its record says so. */
 	if (key == NULL && known && rec.secret && !en->quarantined &&
 	    st->custody->ops->load(&key, st->custody, en->shelf, en->name, CUSTODY_SECRET, NULL) == 0)
@@ -211,29 +226,33 @@ tell_entry(struct store *st, const struct custody_entry *en, void (*fn)(void *ct
 	if (key != NULL && known && custody_key_digest(digest, key, NULL) == 0)
 		generation = en->shelf == CUSTODY_CURRENT ? record_generation(&rec, digest) : record_known(&rec, digest);
 	row = new_row(known ? rec.id : NULL, en->name, key != NULL ? kind_of(key) : "unknown", generation, state);
-	fn(ctx, known ? rec.id : NULL, row);
+	to->fn(to->ctx, known ? rec.id : NULL, row);
 }
 
 /* Which of the two kinds a preloaded key is, its file says. */
 static void
-tell_preloaded(const struct keyd_preloaded *p, void (*fn)(void *ctx, const char *id, json_t *row), void *ctx)
+tell_preloaded(const struct keyd_preloaded *p, const struct audience *to)
 {
 	AUTO(custody_key) key = NULL;
 	AUTO_JSON row = NULL;
 	const char *state = "preloaded";
 	int r = E_UNAVAIL;
 
+	if (!is_wanted(to, p->id))
+		return;
 	if (p->path != NULL && (r = file_custody_load(&key, p->path, CUSTODY_PAIR, NULL)) == E_USAGE)
 		r = file_custody_load(&key, p->path, CUSTODY_SECRET, NULL);
 	if (r != 0)
 		state = r == E_UNAVAIL ? "no back end" : r == E_NOTFOUND ? "missing" : "unreadable";
 	row = new_row(p->id, p->path != NULL ? p->path : p->scheme, key != NULL ? kind_of(key) : "unknown", 0, state);
-	fn(ctx, p->id, row);
+	to->fn(to->ctx, p->id, row);
 }
 
 int
-store_each(struct store *st, void (*fn)(void *ctx, const char *id, json_t *row), void *ctx, struct err *e)
+store_each(struct store *st, bool (*wanted)(void *ctx, const char *id), void (*fn)(void *ctx, const char *id, json_t *row),
+    void *ctx, struct err *e)
 {
+	const struct audience to = { wanted, fn, ctx };
 	struct custody_entry *all = mem_zalloc_n(CUSTODY_LIST_MAX, sizeof(*all));
 	char handle_key[STEM_MAX];
 	size_t n = 0;
@@ -243,9 +262,9 @@ store_each(struct store *st, void (*fn)(void *ctx, const char *id, json_t *row),
 		r = st->custody->ops->list(st->custody, all, CUSTODY_LIST_MAX, &n, e);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (strcmp(all[i].name, handle_key) != 0)
-			tell_entry(st, &all[i], fn, ctx);
+			tell_entry(st, &all[i], &to);
 	for (size_t i = 0; r == 0 && i < st->settings->n_preloaded; i++)
-		tell_preloaded(&st->settings->preloaded[i], fn, ctx);
+		tell_preloaded(&st->settings->preloaded[i], &to);
 	mem_free(all);
 	return r;
 }

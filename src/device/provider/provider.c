@@ -16,24 +16,20 @@
 
 AUTO_DEFINE_OSSL(OSSL_STORE_INFO, OSSL_STORE_INFO_free)
 
-/* Once a process: the socket that provider_use() was told. */
+/* Once a process: the socket that provider_use() was told, and what it loaded, for as long as the process lives. */
 static char *chosen_socket;
+static OSSL_PROVIDER *standard, *own;
 
 int
 provider_use(const char *socket, struct err *e)
 {
-	static bool loaded;
-
 	mem_free(chosen_socket);
 	chosen_socket = socket != NULL ? mem_strdup(socket) : NULL;
-	if (loaded)
-		return 0;
-	if (OSSL_PROVIDER_load(NULL, "default") == NULL ||
-	    OSSL_PROVIDER_add_builtin(NULL, PROVIDER_NAME, provider_init) != 1 ||
-	    OSSL_PROVIDER_load(NULL, PROVIDER_NAME) == NULL)
-		return err_ossl(e, E_CRYPTO, "provider " PROVIDER_NAME ": not loaded");
-	loaded = true;
-	return 0;
+	if (standard == NULL)
+		standard = OSSL_PROVIDER_load(NULL, "default");
+	if (own == NULL && standard != NULL && OSSL_PROVIDER_add_builtin(NULL, PROVIDER_NAME, provider_init) == 1)
+		own = OSSL_PROVIDER_load(NULL, PROVIDER_NAME);
+	return own != NULL ? 0 : err_ossl(e, E_CRYPTO, "provider " PROVIDER_NAME ": not loaded");
 }
 
 /* The queue's first error that is the provider's says what happened; those after it, that it did. */

@@ -6,13 +6,18 @@
 #include "core/pki/key.h"
 
 /*
- * Keys are named "keyd:ID" (percent-encoded where needed), or "keyd:ID?socket=/path", wherever a program takes a URI, and by a
- * PEM file with the label "ESTUARY KEYD URI" (whose contents are that text) wherever it takes a file.  The socket is
- * $ESTUARY_KEYD_SOCKET, or PREFIX/run/aziot/keyd.sock of $ESTUARY_PREFIX, or /run/aziot/keyd.sock.
+ * Keys are named "keyd:ID" (percent-encoded where needed), "keyd:?handle=HANDLE", either with "socket=/path" as a
+ * further member ("keyd:ID?socket=/path"), wherever a program takes a URI, and by a PEM file with the label
+ * "ESTUARY KEYD URI" (whose contents are that text) wherever it takes a file.  Without one in the name the socket is
+ * $ESTUARY_KEYD_SOCKET, or `socket` of the provider's section in openssl.cnf, or PREFIX/run/aziot/keyd.sock of
+ * $ESTUARY_PREFIX, or /run/aziot/keyd.sock.
  */
 #define PROVIDER_NAME "estuary"
 
-/* Make the provider known inside this process (built in, no module file) and load it beside the default one.  E_CRYPTO. */
+/*
+ * Make the provider known inside this process (built in, no module file) and load it beside the default one.
+ * socket: of the keys that are had by the functions below; NULL: as above.  May be called again.  E_CRYPTO.
+ */
 int provider_use(const char *socket, struct err *e) MUST_CHECK;
 /* The pair `id`, as a key whose every private operation asks the Keys Service.  E_NOTFOUND, E_AUTH, E_UNAVAIL, E_CRYPTO. */
 int provider_key(struct key **out, const char *id, struct err *e) MUST_CHECK;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/base/file.h"
 #include "core/base/mem.h"
@@ -221,6 +222,8 @@ make_directory(const char *socket, struct err *e)
 			r = err_errno(e, E_IO, "%s", dir);
 		if (r == 0 && strchr(p + 1, '/') == NULL && (st.st_mode & S_IWOTH) != 0)
 			r = err_set(e, E_POLICY, "%s: everybody may write it (chmod o-w)", dir);
+		if (r == 0 && strchr(p + 1, '/') == NULL && st.st_uid != 0 && st.st_uid != geteuid())
+			r = err_set(e, E_POLICY, "%s: belongs to user %u (chown it)", dir, st.st_uid);
 		*p = '/';
 	}
 	return r;
@@ -270,6 +273,12 @@ api_new(struct api **out, struct loop *l, const struct api_service *s, const str
 	peer_notify("READY=1");
 	*out = a;
 	return 0;
+}
+
+void
+api_limit(struct api *a)
+{
+	http_server_limit_uids(a->server, a->service->per_uid, (size_t)a->service->per_uid * API_ROOT_FACTOR);
 }
 
 void

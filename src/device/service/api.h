@@ -46,7 +46,7 @@ struct api_service {
 	const char *name;               /* "aziot-keyd" */
 	const char *const *versions;    /* ascending, ended by NULL */
 	const struct api_route *routes;
-	unsigned per_uid;               /* simultaneous connections of one user (max_requests), as of api_new() */
+	unsigned per_uid;               /* simultaneous connections of one user (max_requests), as of api_new() or api_limit() */
 	bool close_when_full;           /* the original's way; otherwise 429 with Retry-After */
 };
 
@@ -60,6 +60,8 @@ struct api;
  */
 int api_new(struct api **out, struct loop *l, const struct api_service *s, const struct place *p, void *ctx,
     struct err *e) MUST_CHECK;
+/* The service's per_uid has changed: it holds for the connections that come from now on. */
+void api_limit(struct api *a);
 /* Stop accepting, let calls under way finish (at most 10 s), then done. */
 void api_drain(struct api *a, loop_fn done, void *ctx);
 /* Calls under way go with it: nobody may answer them after. */

@@ -40,6 +40,9 @@ check_owner(const char *path, const struct stat *st, struct err *e)
 		    st->st_uid, geteuid());
 	if ((st->st_mode & S_IWOTH) != 0)
 		return err_set(e, E_POLICY, "%s: everybody may write it (chmod o-w)", path);
+	/* Our own group is whom the socket is open to. */
+	if ((st->st_mode & S_IWGRP) != 0 && st->st_gid == getegid() && st->st_gid != 0)
+		return err_set(e, E_POLICY, "%s: the service's clients (group %u) may write it (chmod g-w)", path, st->st_gid);
 	return 0;
 }
 

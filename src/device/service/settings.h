@@ -12,8 +12,8 @@
 /*
  * Read and merge: the base file (missing: empty), then the regular files of config.d whose name ends in ".toml" (no
  * symbolic links, not ".toml" itself) in the order of their names.  Tables merge by key, arrays are joined, anything
- * else is replaced by the later file; each value keeps its own file and line.  A file or directory that others than
- * its owner, root or its own group may write is refused (H12): owner must be root or us.  E_FORMAT with
+ * else is replaced by the later file; each value keeps its own file and line.  A file or directory that everybody may
+ * write is refused (H12), or our own group, to which our socket is open; owner must be root or us.  E_FORMAT with
  * file:line:column, E_IO, E_POLICY, E_TOOBIG.
  */
 int settings_load(struct toml **out, const struct place *p, struct err *e) MUST_CHECK;

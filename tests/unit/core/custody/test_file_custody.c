@@ -256,6 +256,39 @@ a_link_in_place_of_the_directory_is_refused(void **state)
 }
 
 static void
+a_home_that_others_may_write_is_closed_or_refused(void **state)
+{
+	struct custody *other;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(chmod(home, 0777), 0);
+	assert_int_equal(file_custody_home(home, &e), 0);
+	assert_int_equal(mode_of(home), 0755);
+	if (geteuid() != 0)
+		return;
+	assert_int_equal(chown(home, 12345, 0), 0);
+	assert_int_equal(file_custody_home(home, &e), E_POLICY);
+	assert_int_equal(file_custody_new(&other, home, &e), E_POLICY);
+	assert_int_equal(chown(home, 0, 0), 0);
+}
+
+static void
+text_before_a_pem_makes_it_no_secret(void **state)
+{
+	AUTO_BUF text = { 0 };
+	struct err e;
+
+	(void)state;
+	assert_int_equal(c->ops->create_pair(c, NAME, KEY_EC_P256, &e), 0);
+	buf_put_str(&text, "Bag Attributes\n");
+	assert_int_equal(file_read(&text, path_of("keys", NAME), 65536, &e), 0);
+	put("keys", NAME, bytes_of_buf(&text), 0600);
+	assert_int_equal(load(CUSTODY_PAIR), 0);
+	assert_int_equal(load(CUSTODY_SECRET), E_USAGE);
+}
+
+static void
 names_cannot_leave_the_directory(void **state)
 {
 	static const char *const names[] = { "", ".", "..", "../x", "a/b", "/etc/passwd", ".hidden", "a b", "a\nb",
@@ -422,6 +455,8 @@ main(void)
 		T(one_kind_is_not_taken_for_the_other),
 		T(planted_links_and_other_files_are_no_keys),
 		T(a_link_in_place_of_the_directory_is_refused),
+		T(a_home_that_others_may_write_is_closed_or_refused),
+		T(text_before_a_pem_makes_it_no_secret),
 		T(names_cannot_leave_the_directory),
 		T(keep_and_restore_bring_the_same_key_back),
 		T(what_is_set_aside_is_kept_told_and_given_up_on_demand),

@@ -112,6 +112,13 @@ engine_settled(struct engine *en, const char *cert_id, engine_ready fn, void *ct
 }
 
 void
+engine_returned(struct engine *en, const char *cert_id)
+{
+	(void)en;
+	(void)cert_id;
+}
+
+void
 engine_used(struct engine *en, const char *cert_id, bool taken)
 {
 	(void)en;
@@ -181,8 +188,9 @@ with_service(void (*client)(void))
 	    "[cert_issuance]\nx = { method = \"self_signed\" }\n"
 	    "busy = { method = \"est\", url = \"https://busy/\", anonymous = true }\n"
 	    "slow = { method = \"est\", url = \"https://slow/\", anonymous = true }\n"
-	    "[[principal]]\nuid = 12345\ncerts = [\"mine*\"]\n", d.place.prefix, d.place.prefix);
+	    "[[principal]]\nuid = 12345\ncerts = [\"mine*\"]\n[cert_issuance.est]\ntrusted_certs = [\"mine-ca\"]\n", d.place.prefix, d.place.prefix);
 	d.settings = kit_settings(&d.place, buf_str(&text));
+	assert_int_equal(certs_write(d.settings, "mine-ca", bytes_of_buf(&cert), NULL), 0);
 	buf_free(&text);
 	d.loop = loop_new();
 	worker_timer = loop_timer_new(d.loop, worker_answers, NULL);
@@ -254,6 +262,8 @@ as_user(uid_t uid)
 static void
 store_and_read(void)
 {
+	char path[PLACE_MAX * 2];
+	struct buf both = { 0 };
 	const char *pem = object("pem", buf_str(&cert), NULL, NULL);
 
 	ask("GET", "/certificates/z" V, "", 400,
@@ -266,7 +276,13 @@ store_and_read(void)
 	ask("GET", "/certificates/z" V, "", 200, pem);
 	ask("DELETE", "/certificates/z" V, "", 204, "");
 	ask("DELETE", "/certificates/z" V, "", 204, "");
+	ask("GET", "/certificates/in-doubt" V, "", 503, "its key is just being replaced");
 	ask("GET", "/certificates/z" V, "", 400, "not found");
+	(void)snprintf(path, sizeof(path), "%s/pre.pem", d.place.prefix);
+	kit_write(path, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+	ask("GET", "/certificates/pre" V, "", 500, "{\"message\":\"internal error\"}");
+	buf_printf(&both, "%s-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n", buf_str(&cert));
+	ask("PUT", "/certificates/z" V, object("pem", buf_str(&both), NULL, NULL), 400, "a private key is in it");
 	ask("PUT", "/certificates/pre" V, pem, 403, "preloaded");
 	ask("DELETE", "/certificates/pre" V, "", 403, "preloaded");
 }
@@ -334,6 +350,9 @@ as_a_principal(void)
 	as_user(12345);
 	ask("PUT", "/certificates/mine-1" V, pem, 201, pem);
 	ask("PUT", "/certificates/x" V, pem, 401, "user 12345 is not authorized to modify the cert x");
+	/* An anchor is nobody's but root's. */
+	ask("PUT", "/certificates/mine-ca" V, pem, 401, "not authorized to modify the cert mine-ca");
+	ask("DELETE", "/certificates/mine-ca" V, "", 401, "not authorized");
 }
 
 static void

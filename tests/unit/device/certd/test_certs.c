@@ -126,6 +126,24 @@ a_list_that_contains_itself_is_refused(void **state)
 }
 
 static void
+anchors_are_those_in_trusted_certs_and_in_its_lists(void **state)
+{
+	AUTO(certd_settings) s = kit_settings(&here, "[cert_issuance.est]\ntrusted_certs = [\"a\", \"l\"]\n"
+	    "[preloaded_certs]\nl = [\"b\", \"m\"]\nm = [\"c\"]\n");
+	AUTO(certd_settings) round = kit_settings(&here, "[cert_issuance.est]\ntrusted_certs = [\"l\"]\n"
+	    "[preloaded_certs]\nl = [\"m\"]\nm = [\"l\"]\n");
+	AUTO(certd_settings) none = kit_settings(&here, "");
+
+	(void)state;
+	for (const char *const *id = (const char *const[]){ "a", "b", "c", "l", "m", NULL }; *id != NULL; id++)
+		assert_true(certs_is_anchor(s, *id));
+	assert_false(certs_is_anchor(s, "d"));
+	assert_false(certs_is_anchor(none, "a"));
+	assert_true(certs_is_anchor(round, "l"));
+	assert_true(certs_is_anchor(round, "z")); /* nobody can say */
+}
+
+static void
 lists_that_multiply_are_stopped(void **state)
 {
 	struct buf text = { 0 };
@@ -223,6 +241,7 @@ main(void)
 		T(what_does_not_exist_is_not_found_and_deleting_it_is_fine),
 		T(a_list_is_its_members_one_after_the_other),
 		T(a_list_that_contains_itself_is_refused),
+		T(anchors_are_those_in_trusted_certs_and_in_its_lists),
 		T(lists_that_multiply_are_stopped),
 		T(preloaded_certificates_are_read_and_never_written),
 		T(only_the_configuration_can_name_files),

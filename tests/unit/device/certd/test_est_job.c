@@ -53,7 +53,7 @@ settings(const char *text)
 }
 
 #define FULL                                                                   \
-	"[cert_issuance.est]\ntrusted_certs = [\"file://@/ca.pem\", \"file://@/ca.pem\"]\ntrust_system = false\n" \
+	"[cert_issuance.est]\ntrusted_certs = [\"file://@/ca.pem\", \"file://@/ca.pem\"]\ntrust_system = false\ntimeout = \"20s\"\n" \
 	"proxy = \"http://p:1\"\nno_proxy = \"n\"\nusername = \"u\"\npassword = \"p\"\n" \
 	"identity_cert = \"est-id\"\nidentity_pk = \"est-key\"\n" \
 	"bootstrap_identity_cert = \"file://@/boot.pem\"\nbootstrap_identity_pk = \"boot-key\"\n" \
@@ -81,6 +81,7 @@ the_bootstrap_job_has_pair_password_and_secret_headers(void **state)
 	assert_string_equal(j.header[0], "Secret-Value: s");
 	assert_string_equal(buf_str(&j.trust), "CA\nCA");
 	assert_false(j.trust_system);
+	assert_int_equal(j.deadline_s, 20);
 	assert_string_equal(j.proxy, "http://p:1");
 	assert_string_equal(j.no_proxy, "n");
 	assert_string_equal(j.keyd_socket, s->keyd_socket);

@@ -194,6 +194,27 @@ certificates_stand_beside_it_and_half_written_ones_are_swept(void **state)
 	assert_int_equal(access(path, F_OK), 0);
 }
 
+static void
+so_are_those_among_the_certificates_that_are_served(void **state)
+{
+	char path[PLACE_MAX * 2], half[PLACE_MAX * 2 + 16], other[PLACE_MAX];
+	struct err e;
+
+	(void)state;
+	assert_int_equal(certs_write(&settings, "est-id", bytes_of("pem"), &e), 0);
+	assert_int_equal(certs_path(path, &settings, "est-id", &e), 0);
+	(void)snprintf(half, sizeof(half), "%s.0011.tmp", path);
+	(void)snprintf(other, sizeof(other), "%s/certs/notes.tmp", home);
+	assert_int_equal(file_write(half, bytes_of("p"), 0600, &e), 0);
+	assert_int_equal(file_write(other, bytes_of("p"), 0600, &e), 0);
+	generation_sweep(&settings);
+	assert_int_equal(access(half, F_OK), -1);
+	assert_int_equal(unlink(other), 0); /* none of ours */
+	assert_int_equal(certs_delete(&settings, "est-id", &e), 0);
+	(void)snprintf(other, sizeof(other), "%s/certs", home);
+	assert_int_equal(rmdir(other), 0);
+}
+
 int
 main(void)
 {
@@ -203,6 +224,7 @@ main(void)
 		cmocka_unit_test(a_damaged_state_is_refused_or_harmless),
 		cmocka_unit_test_setup_teardown(a_torn_or_foreign_file_is_put_aside, setup, teardown),
 		cmocka_unit_test_setup_teardown(certificates_stand_beside_it_and_half_written_ones_are_swept, setup, teardown),
+		cmocka_unit_test_setup_teardown(so_are_those_among_the_certificates_that_are_served, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,10 +137,26 @@ engine_used(struct engine *en, const char *cert_id, bool taken)
 }
 
 void
+engine_returned(struct engine *en, const char *cert_id)
+{
+	(void)en;
+	buf_printf(&engine_told, "returned %s;", cert_id);
+}
+
+void
 engine_look(struct engine *en, const char *cert_id)
 {
 	(void)en;
 	buf_printf(&engine_told, "look %s;", cert_id);
+}
+
+int
+engine_renew_now(struct engine *en, const char *cert_id, struct err *e)
+{
+	(void)en;
+	(void)e;
+	buf_printf(&engine_told, "renew %s;", cert_id);
+	return 0;
 }
 
 /* --- a world for one test --- */
@@ -150,6 +166,7 @@ static struct issuer *issuer;
 static struct certd_settings *s;
 static struct key *key;
 static struct buf csr, cert;
+static unsigned says_status; /* of HTTP, in the worker's next answers */
 
 struct answer {
 	unsigned n;
@@ -169,6 +186,7 @@ setup(void **state)
 	kit_csr(&csr, key, "pump-7");
 	kit_cert(&cert, key, "pump-7");
 	n_asked = 0;
+	says_status = 0;
 	need_fn = NULL;
 	(void)snprintf(path, sizeof(path), "%s/boot.pem", here.prefix);
 	kit_write(path, "BOOT\n");
@@ -248,7 +266,8 @@ static void
 worker_says(enum job_outcome o, bool authenticated)
 {
 	struct workers_ticket *t = &asked[n_asked - 1];
-	struct job_result r = { .outcome = o, .retry_after_s = o == JOB_PENDING ? 1 : -1, .authenticated = authenticated };
+	struct job_result r = { .outcome = o, .retry_after_s = o == JOB_PENDING ? 1 : -1, .authenticated = authenticated,
+		.http_status = says_status };
 
 	assert_true(n_asked > 0 && t->open);
 	t->open = false;
@@ -499,7 +518,7 @@ a_refused_identity_falls_back_to_the_bootstrap_pair_once(void **state)
 }
 
 static void
-a_server_that_is_away_says_nothing_about_the_identity(void **state)
+a_server_that_is_away_says_nothing_about_the_identity_and_gives_it_back(void **state)
 {
 	struct answer a = { 0 };
 
@@ -508,8 +527,53 @@ a_server_that_is_away_says_nothing_about_the_identity(void **state)
 	need_fn(need_ctx, NULL);
 	worker_says(JOB_NO_SERVER, false);
 	failed(&a, E_UNAVAIL, "the reason; request r17");
-	assert_int_equal(engine_told.n, 0);
+	assert_string_equal(buf_str(&engine_told), "returned est-id;");
 	assert_int_equal(n_asked, 1);
+}
+
+/* Whoever may ask for a certificate chooses its names: the answer to that must cost the device nothing. */
+static void
+a_403_for_somebodys_request_reaches_neither_the_bootstrap_pair_nor_the_identity(void **state)
+{
+	struct answer first = { 0 }, second = { 0 };
+
+	(void)state;
+	says_status = 403;
+	begin_with_identity(&first);
+	need_fn(need_ctx, NULL);
+	worker_says(JOB_CLIENT_REFUSED, false);
+	assert_int_equal(n_asked, 1);
+	failed(&first, E_IO, "client-refused");
+	assert_string_equal(buf_str(&engine_told), "renew est-id;returned est-id;");
+	/* Nor can it be had renewed without end. */
+	start_as(&second, "x", NULL, NULL);
+	turn();
+	need_fn(need_ctx, NULL);
+	worker_says(JOB_CLIENT_REFUSED, false);
+	failed(&second, E_IO, "client-refused");
+	assert_string_equal(buf_str(&engine_told), "renew est-id;returned est-id;returned est-id;");
+}
+
+static void
+a_ca_certificate_is_asked_of_a_server_only_when_the_entry_allows_one(void **state)
+{
+	struct name subject = kit_name("pump-7");
+	struct csr_want want = { .subject = &subject, .ca = true };
+	struct answer plain = { 0 }, allowed = { 0 };
+	AUTO_BUF der = { 0 };
+
+	(void)state;
+	assert_int_equal(csr_build(&der, &want, key, NULL), 0);
+	buf_reset(&csr);
+	pem_encode(&csr, bytes_of_buf(&der), "CERTIFICATE REQUEST");
+	configure("[cert_issuance.est]\nanonymous = true\n[cert_issuance]\nx = { method = \"est\", url = \"https://x/\" }\n"
+	    "y = { method = \"est\", url = \"https://x/\", ca = true }\n");
+	start_as(&plain, "x", NULL, NULL);
+	start_as(&allowed, "y", NULL, NULL);
+	turn();
+	failed(&plain, E_POLICY, "ca = true");
+	assert_int_equal(n_asked, 1);
+	assert_true(last_job()->want_ca);
 }
 
 static void
@@ -583,6 +647,77 @@ requests_for_one_id_follow_each_other_and_others_do_not_wait(void **state)
 	assert_int_equal(second.n, 0);
 	worker_says(JOB_DONE, false);
 	issued(&second);
+}
+
+static void
+one_users_requests_leave_room_for_those_of_another(void **state)
+{
+	static const char *const ids[] = { "a", "b", "c", "d", "e" };
+	struct answer mine[N_OF(ids)] = { 0 }, other = { 0 };
+	struct issue_want w = { .id = "x", .csr_pem = bytes_of_buf(&csr), .uid = 1001 };
+	struct err e;
+
+	(void)state;
+	configure("[cert_issuance.est]\nanonymous = true\n[cert_issuance.est.urls]\ndefault = \"https://d/\"\n"
+	    "[cert_issuance]\na = { method = \"est\" }\nb = { method = \"est\" }\nc = { method = \"est\" }\n"
+	    "d = { method = \"est\" }\ne = { method = \"est\" }\nx = { method = \"est\" }\n");
+	for (size_t i = 0; i < N_OF(ids); i++)
+		start_as(&mine[i], ids[i], NULL, NULL);
+	assert_int_equal(issue_start(issuer, &w, on_answer, &other, &e), 0);
+	turn();
+	assert_int_equal(n_asked, 4); /* three of the first, and that of the second */
+	worker_says(JOB_DONE, false);
+	issued(&other);
+	assert_int_equal(n_asked, 4);
+	asked[2].open = false;
+	asked[2].fn(asked[2].ctx, &(struct job_result){ .outcome = JOB_DIED, .retry_after_s = -1 });
+	turn();
+	assert_int_equal(mine[2].n, 1);
+	assert_int_equal(n_asked, 5); /* in its place */
+}
+
+static void
+a_poll_that_cannot_be_made_is_made_later(void **state)
+{
+	struct err away = { .code = E_UNAVAIL, .msg = "the EST server is away" };
+	struct answer a = { 0 }, late = { 0 };
+
+	(void)state;
+	begin_with_identity(&a);
+	need_fn(need_ctx, NULL);
+	worker_says(JOB_PENDING, true);
+	failed(&a, E_PENDING, "pending");
+	pass(1200);
+	need_fn(need_ctx, &away);
+	pass(66000);
+	need_fn(need_ctx, NULL);
+	assert_int_equal(n_asked, 2);
+	worker_says(JOB_DONE, true);
+	start_as(&late, "x", NULL, NULL);
+	turn();
+	issued(&late);
+}
+
+static void
+a_certificate_that_came_later_and_could_not_be_written_is_not_lost(void **state)
+{
+	struct answer a = { 0 }, late = { 0 };
+	char path[PLACE_MAX * 2];
+
+	(void)state;
+	configure(ANONYMOUS);
+	start_as(&a, "x", NULL, NULL);
+	turn();
+	worker_says(JOB_PENDING, false);
+	(void)snprintf(path, sizeof(path), "%s/home", here.prefix);
+	kit_write(path, "no directory");
+	pass(1200);
+	worker_says(JOB_DONE, false);
+	assert_int_equal(unlink(path), 0);
+	start_as(&late, "x", NULL, NULL);
+	turn();
+	issued(&late);
+	assert_int_equal(n_asked, 2);
 }
 
 static void
@@ -673,6 +808,37 @@ another_request_for_the_id_replaces_the_pending_one(void **state)
 	failed(&first, E_POLICY, "request-refused");
 }
 
+/* The worker has spoken with the network: what it says may be somebody else's words. */
+static void
+what_a_worker_says_is_checked_before_it_is_written(void **state)
+{
+	AUTO(key) other = kit_key();
+	struct answer foreign = { 0 }, garbage = { 0 }, nothing = { 0 };
+	AUTO_BUF there = { 0 };
+	struct err e;
+
+	(void)state;
+	configure(ANONYMOUS);
+	start_as(&foreign, "x", NULL, NULL);
+	turn();
+	buf_reset(&cert);
+	kit_cert(&cert, other, "pump-7");
+	worker_says(JOB_DONE, false);
+	failed(&foreign, E_IO, "another key");
+	start_as(&garbage, "x", NULL, NULL);
+	turn();
+	buf_reset(&cert);
+	buf_put_str(&cert, "no certificate");
+	worker_says(JOB_DONE, false);
+	failed(&garbage, E_IO, "worker: ");
+	start_as(&nothing, "x", NULL, NULL);
+	turn();
+	buf_reset(&cert);
+	worker_says(JOB_DONE, false);
+	failed(&nothing, E_IO, "worker: ");
+	assert_int_equal(certs_read(&there, s, "x", &e), E_NOTFOUND);
+}
+
 static void
 what_cannot_be_written_is_not_told(void **state)
 {
@@ -716,14 +882,20 @@ main(void)
 		T(what_is_not_configured_fails_with_the_reason),
 		T(est_waits_for_the_identity_and_forwards_the_request_unchanged),
 		T(a_refused_identity_falls_back_to_the_bootstrap_pair_once),
-		T(a_server_that_is_away_says_nothing_about_the_identity),
+		T(a_server_that_is_away_says_nothing_about_the_identity_and_gives_it_back),
+		T(a_403_for_somebodys_request_reaches_neither_the_bootstrap_pair_nor_the_identity),
+		T(a_ca_certificate_is_asked_of_a_server_only_when_the_entry_allows_one),
 		T(an_unusable_preloaded_identity_means_bootstrap_directly),
 		T(an_identity_that_cannot_be_had_fails_the_request),
 		T(with_basic_alone_no_identity_is_wanted),
 		T(requests_for_one_id_follow_each_other_and_others_do_not_wait),
+		T(one_users_requests_leave_room_for_those_of_another),
+		T(a_poll_that_cannot_be_made_is_made_later),
+		T(a_certificate_that_came_later_and_could_not_be_written_is_not_lost),
 		T(a_pending_request_is_polled_and_its_certificate_given_to_who_asks_again),
 		T(a_certificate_that_came_later_is_on_disk_and_told_once),
 		T(another_request_for_the_id_replaces_the_pending_one),
+		T(what_a_worker_says_is_checked_before_it_is_written),
 		T(what_cannot_be_written_is_not_told),
 		T(a_new_configuration_counts_for_the_steps_to_come),
 	};

@@ -105,6 +105,48 @@ so_does_a_second_one_while_it_recovers(void **state)
 		(void)sweep(second);
 }
 
+/* 0, or the code that a reader of the certificate was answered with. */
+static int
+settled(void)
+{
+	unsigned had = need_answers;
+
+	engine_settled(engine, ID, on_ready, NULL);
+	pump();
+	assert_int_equal(need_answers, had + 1);
+	return need_why.code;
+}
+
+static void
+a_certificate_is_not_told_while_its_key_may_be_another(void **state)
+{
+	unsigned doubts = 0;
+
+	(void)state;
+	for (unsigned cut = 1; cut < 40; cut++) {
+		void *none = NULL;
+
+		(void)world_open(&none);
+		live_until_due();
+		assert_int_equal(settled(), 0);
+		power_steps = 0;
+		power_cut_at = cut;
+		rotate_once();
+		restart();
+		keyd_down = true;
+		if (settled() == 0)
+			assert_true(pair_served());
+		else
+			doubts++;
+		keyd_down = false;
+		world_now += ENGINE_HOLD_S + 1;
+		assert_int_equal(settled(), 0);
+		assert_true(pair_served());
+		assert_int_equal(world_close(&none), 0);
+	}
+	assert_in_range(doubts, 1, 20);
+}
+
 static void
 a_power_cut_in_a_rollback_leaves_the_old_pair(void **state)
 {
@@ -274,6 +316,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_power_cut_after_any_step_leaves_a_pair_and_the_rotation_goes_on),
 		cmocka_unit_test(so_does_a_second_one_while_it_recovers),
+		cmocka_unit_test(a_certificate_is_not_told_while_its_key_may_be_another),
 		cmocka_unit_test(a_power_cut_in_a_rollback_leaves_the_old_pair),
 		cmocka_unit_test(a_renewal_that_keeps_its_key_survives_cuts_as_well),
 		cmocka_unit_test(state_lost_between_two_pairs_is_found_out_as_well),

@@ -403,7 +403,10 @@ wrong_values_are_refused_with_their_place(void **state)
 	refused("[preloaded_certs]\nx = \"https://e/\"\n", "preloaded_certs.x");
 	refused("[preloaded_certs]\nx = 3\n", "an array");
 	refused("[cert_issuance.est]\ntrusted_certs = \"x\"\n", "an array");
+	refused("[cert_issuance.est.urls]\ndefault = \"https://u:s3cret@d/\"\n", "no user or password");
+	refused("[cert_issuance.x]\nmethod = \"est\"\nurl = \"http://u@d\"\n", "no user or password");
 	refused("homedir_path = \"relative\"\n", "absolute");
+	refused("[cert_issuance.est]\ntimeout = \"2m\"\n", "1 s to 60 s");
 	refused("[cert_issuance.est]\nidentity_auto_renew = { threshold = \"0%\" }\n", "threshold");
 	refused("[cert_issuance]\nx = { method = \"est\", key_usage = [\"fly\"] }\n", "key usage");
 	refused("[cert_issuance]\nx = { method = \"est\", san = [\"pump\"] }\n", "san");

@@ -520,6 +520,8 @@ pump(void)
 			return;
 		if (had_pair && c != NULL && rotation_usable(c, world_now))
 			assert_true(pair_served()); /* D3 */
+		if (had_pair && c != NULL && !rotation_in_doubt(c) && world_now < c->life.not_after)
+			assert_true(pair_served()); /* whoever reads it may use it */
 		worked = work_one();
 		check_loadable();
 		if (power_off || (!worked && !engine->woken))

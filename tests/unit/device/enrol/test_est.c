@@ -3,6 +3,7 @@
 #include "tests/unit/device/enrol/est_server.h"
 
 #include "device/enrol/enrol.h"
+#include "device/enrol/talk.h"
 #include "tests/unit/device/enrol/keyring_fake.h"
 
 /* The issued certificates are judged as of now; TLS has the machine's clock, and these live until then. */
@@ -503,6 +504,44 @@ bad_job(struct job j, const char *words)
 	job_result_clear(&r);
 }
 
+/* What an answer of this status says, got with the client's pair or over http. */
+static struct job_result
+judged(unsigned status, bool plain)
+{
+	struct fetch_answer a = { .status = status, .tls_done = !plain, .retry_after_s = -1 };
+	struct job j = { .kind = JOB_EST };
+	struct talk t = { .j = &j, .plain = plain, .key = plain ? NULL : (struct key *)(uintptr_t)&j };
+	struct job_result r = { .retry_after_s = -1 };
+	struct err e = { 0 };
+
+	(void)!talk_judge(&r, &t, "cacerts", 0, &a, &e);
+	return r;
+}
+
+static void
+nobody_can_say_over_http_that_a_credential_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(judged(401, false).outcome, JOB_CLIENT_REFUSED);
+	assert_int_equal(judged(403, false).outcome, JOB_CLIENT_REFUSED);
+	assert_int_equal(judged(401, true).outcome, JOB_REQUEST_REFUSED);
+	assert_int_equal(judged(403, true).outcome, JOB_REQUEST_REFUSED);
+	assert_false(judged(200, true).authenticated);
+}
+
+/* The key before is given up when the server has taken the new one: what a gateway says is no proof of that. */
+static void
+only_an_answer_of_the_server_itself_proves_a_credential(void **state)
+{
+	static const unsigned taken[] = { 200, 202, 404 }, not_taken_by[] = { 400, 401, 403, 429, 500, 502, 503 };
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(taken); i++)
+		assert_true(judged(taken[i], false).authenticated);
+	for (size_t i = 0; i < N_OF(not_taken_by); i++)
+		assert_false(judged(not_taken_by[i], false).authenticated);
+}
+
 static void
 a_job_that_cannot_work_says_so_before_it_connects(void **state)
 {
@@ -585,6 +624,8 @@ main(void)
 		cmocka_unit_test(a_busy_cacerts_ends_the_job_before_anything_is_issued),
 		cmocka_unit_test(a_new_root_comes_in_when_the_old_one_vouches_for_it),
 		cmocka_unit_test(a_probe_tells_whether_the_pair_is_taken),
+		cmocka_unit_test(nobody_can_say_over_http_that_a_credential_is_refused),
+		cmocka_unit_test(only_an_answer_of_the_server_itself_proves_a_credential),
 		cmocka_unit_test(a_job_that_cannot_work_says_so_before_it_connects),
 		cmocka_unit_test(a_certificate_beside_another_key_is_a_bad_job),
 		cmocka_unit_test(a_key_that_cannot_be_used_is_named),

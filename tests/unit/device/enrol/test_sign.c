@@ -55,6 +55,12 @@ static const struct policy_row policy[] = {
 	{ "no name at all", { .key_type = KEY_EC_P256, .pathlen = -1 }, { .pathlen = -1 }, -1, "no subject" },
 	{ "an alternative name alone", { .key_type = KEY_EC_P256, .pathlen = -1, .has_san = true,
 	  .sans = { .n = 1, .san = { { SAN_DNS, 1, "a" } } } }, { .pathlen = -1 }, -1, NULL, KU_DIGITAL_SIGNATURE, -1, 0 },
+	{ "an alternative name of the entry's", { NAMED, .has_san = true, .sans = { .n = 1, .san = { { SAN_DNS, 1, "a" } } } },
+	  { .pathlen = -1, .sans = { .n = 2, .san = { { SAN_DNS, 1, "b" }, { SAN_DNS, 1, "a" } } } }, -1, NULL, KU_DIGITAL_SIGNATURE,
+	  -1, 0 },
+	{ "an alternative name beside the entry's", { NAMED, .has_san = true,
+	  .sans = { .n = 2, .san = { { SAN_DNS, 1, "a" }, { SAN_DNS, 1, "x" } } } },
+	  { .pathlen = -1, .sans = { .n = 1, .san = { { SAN_DNS, 1, "a" } } } }, -1, "alternative name" },
 	{ "a CA", { NAMED, .wants_ca = true }, { .pathlen = -1 }, -1, "CA certificate" },
 	{ "a CA, allowed", { NAMED, .wants_ca = true }, { .allow_ca = true, .pathlen = -1 }, -1, NULL, KU_CERTS, -1, 0 },
 	{ "a CA as narrow as it asks", { WHO, .wants_ca = true, .pathlen = 0 }, { .allow_ca = true, .pathlen = 3 }, -1, NULL,
@@ -280,6 +286,25 @@ a_subject_that_is_forced_replaces_the_requests(void **state)
 }
 
 static void
+the_entrys_alternative_names_are_given_to_who_asks_for_none(void **state)
+{
+	struct job j = job_for("CN=pump-7", NULL, false, &issuer);
+	struct job_result r;
+	struct sans entry = { 0 };
+	AUTO_BUF der = { 0 };
+	struct cert c;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(sans_add_text(&entry, "dns:pump-7.example", NULL), 0);
+	j.sans = entry;
+	r = sign(&j, &c, &der, &n);
+	assert_int_equal(r.outcome, JOB_DONE);
+	assert_true(c.has_san && sans_equal(&c.sans, &entry));
+	job_result_clear(&r);
+}
+
+static void
 a_request_is_made_here_when_none_is_given(void **state)
 {
 	struct job j = { .kind = JOB_SIGN, .days = 1, .pathlen = -1, .allow_ca = true, .want_ca = true, .create_key = true };
@@ -385,6 +410,7 @@ main(void)
 		cmocka_unit_test(a_life_of_ages_ends_in_the_last_year_that_can_be_written),
 		cmocka_unit_test(a_self_signed_one_names_itself_as_issuer),
 		cmocka_unit_test(a_subject_that_is_forced_replaces_the_requests),
+		cmocka_unit_test(the_entrys_alternative_names_are_given_to_who_asks_for_none),
 		cmocka_unit_test(a_request_is_made_here_when_none_is_given),
 		cmocka_unit_test(an_issuer_that_may_not_issue_does_not),
 		cmocka_unit_test(a_request_that_may_not_be_signed_is_not),

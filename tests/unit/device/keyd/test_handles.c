@@ -254,6 +254,33 @@ a_handle_ends_with_its_time(void **state)
 	assert_int_equal(handle_open(&h, &bound, buf_str(&for_ever), NOW, &e), E_FORMAT); /* times were limited since */
 }
 
+/* Else a handle that was given for a day would be good for ever: each made from the last. */
+static void
+what_is_made_from_a_handle_ends_with_it(void **state)
+{
+	struct handle_rules endless = { secret, true, 0 };
+	const struct handle_rules *both[] = { &bound, &endless };
+	AUTO_BUF text = { 0 };
+	struct handle h = { 0 };
+	struct err e;
+
+	(void)state;
+	mint(&text, &bound, HANDLE_KEY, "x", 5, NULL);
+	for (size_t i = 0; i < N_OF(both); i++) {
+		AUTO_BUF next = { 0 };
+		AUTO_BUF derived = { 0 };
+
+		assert_int_equal(handle_open(&h, &bound, buf_str(&text), NOW + DAY - 1, &e), 0);
+		h.uid = 6;
+		assert_int_equal(handle_mint(&next, both[i], &h, NOW + DAY - 1, &e), 0);
+		h.kind = HANDLE_DERIVED;
+		assert_int_equal(handle_mint(&derived, both[i], &h, NOW + DAY - 1, &e), 0);
+		assert_int_equal(handle_open(&h, both[i], buf_str(&next), NOW + DAY - 1, &e), 0);
+		assert_int_equal(handle_open(&h, both[i], buf_str(&next), NOW + DAY, &e), E_FORMAT);
+		assert_int_equal(handle_open(&h, both[i], buf_str(&derived), NOW + DAY, &e), E_FORMAT);
+	}
+}
+
 static void
 another_secret_does_not_open_it(void **state)
 {
@@ -380,6 +407,7 @@ main(void)
 		cmocka_unit_test(a_right_mac_over_nonsense_is_refused),
 		cmocka_unit_test(an_unbound_handle_is_refused_where_handles_are_bound_and_told_why),
 		cmocka_unit_test(a_handle_ends_with_its_time),
+		cmocka_unit_test(what_is_made_from_a_handle_ends_with_it),
 		cmocka_unit_test(another_secret_does_not_open_it),
 		cmocka_unit_test(a_derived_handle_carries_base_and_data),
 		cmocka_unit_test(the_base_inside_a_derived_handle_is_of_no_use_alone),

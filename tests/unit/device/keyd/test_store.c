@@ -245,6 +245,45 @@ usage_is_what_was_asked_first_and_an_import_replaces_it(void **state)
 	store_key_clear(&k);
 }
 
+/* H3: who may replace a key must not get more of the old one by a replacement that fails. */
+static void
+an_import_that_is_refused_changes_no_usage(void **state)
+{
+	static const uint8_t zeros[32];
+	struct store_key k = { 0 };
+	struct err e;
+
+	(void)state;
+	assert_int_equal(store_create_key(&k, st, "m", USAGE_ENCRYPT, &e), 0);
+	store_key_clear(&k);
+	assert_int_equal(store_import_key(&k, st, "m", (struct bytes){ zeros, sizeof(zeros) }, USAGE_ALL, &e), E_USAGE);
+	assert_int_equal(store_load(&k, st, CUSTODY_SECRET, "m", &e), 0);
+	assert_int_equal(k.usage, USAGE_ENCRYPT);
+	assert_int_equal(k.generation, 1);
+	store_key_clear(&k);
+}
+
+/* A handle of the key that was lost must not open the one that is made in its place. */
+static void
+the_number_of_a_damaged_key_is_not_given_again(void **state)
+{
+	struct store_key k = { 0 };
+	AUTO_BUF spki = { 0 };
+	struct err e;
+
+	(void)state;
+	assert_int_equal(create("id-temp", NULL), 1);
+	damage("id-temp");
+	assert_int_equal(create("id-temp", NULL), 2);
+	assert_int_equal(use("id-temp", 1, &spki), E_POLICY);
+	assert_int_equal(create("id", NULL), 1);
+	damage("id");
+	assert_int_equal(store_create_pair(&k, st, "id", KEY_EC_P256, &e), E_FORMAT);
+	assert_int_equal(store_forget(st, "id", &e), 0);
+	assert_int_equal(create("id", NULL), 2);
+	assert_int_equal(use("id", 1, &spki), E_POLICY);
+}
+
 /* A home of the original has no records. */
 static void
 keys_of_an_earlier_service_are_taken_over(void **state)
@@ -749,7 +788,7 @@ the_list_tells_every_key_but_the_handle_key(void **state)
 	assert_int_equal(store_create_pair(&k, st, "aside", KEY_EC_P256, &e), E_FORMAT);
 	assert_int_equal(store_create_key(&k, st, "sym", USAGE_ALL, &e), 0);
 	store_key_clear(&k);
-	assert_int_equal(store_each(st, add_row, all, &e), 0);
+	assert_int_equal(store_each(st, NULL, add_row, all, &e), 0);
 	assert_string_equal(state_in(all, "pair"), "ok");
 	assert_string_equal(json_str(json_object_get(all, "pair"), "kind", ""), "ec-p256");
 	assert_string_equal(json_str(json_object_get(all, "sym"), "kind", ""), "symmetric");
@@ -762,6 +801,34 @@ the_list_tells_every_key_but_the_handle_key(void **state)
 	assert_int_equal(json_object_size(all), 6);
 }
 
+static bool
+is_pair(void *ctx, const char *id)
+{
+	(void)ctx;
+	return id != NULL && strcmp(id, "pair") == 0;
+}
+
+/* A list must not cost a stranger's wish as many private operations as there are keys. */
+static void
+the_list_looks_at_what_is_wanted_alone(void **state)
+{
+	AUTO_JSON all = json_object();
+	struct stat before, after;
+	struct err e;
+
+	(void)state;
+	(void)create("pair", NULL);
+	(void)create("other", NULL);
+	/* A key that is looked at is closed to others. */
+	assert_int_equal(chmod(path_of("keys", "other", ".key"), 0644), 0);
+	assert_int_equal(stat(path_of("keys", "other", ".key"), &before), 0);
+	assert_int_equal(store_each(st, is_pair, add_row, all, &e), 0);
+	assert_int_equal(stat(path_of("keys", "other", ".key"), &after), 0);
+	assert_int_equal(json_object_size(all), 1);
+	assert_string_equal(state_in(all, "pair"), "ok");
+	assert_int_equal(after.st_mode, before.st_mode);
+}
+
 int
 main(void)
 {
@@ -771,6 +838,8 @@ main(void)
 		T(files_are_where_the_original_has_them),
 		T(pair_and_secret_of_one_id_exclude_each_other),
 		T(usage_is_what_was_asked_first_and_an_import_replaces_it),
+		T(an_import_that_is_refused_changes_no_usage),
+		T(the_number_of_a_damaged_key_is_not_given_again),
 		T(keys_of_an_earlier_service_are_taken_over),
 		T(the_handle_key_is_out_of_reach),
 		T(the_handle_key_outlives_restarts_and_a_torn_one_is_made_anew),
@@ -792,6 +861,7 @@ main(void)
 		T(a_key_that_vanished_falls_back_too),
 		T(a_switch_over_a_damaged_key_keeps_the_whole_one_before_it),
 		T(the_list_tells_every_key_but_the_handle_key),
+		T(the_list_looks_at_what_is_wanted_alone),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);

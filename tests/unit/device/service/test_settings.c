@@ -154,11 +154,11 @@ what_others_may_write_is_refused(void **state)
 	scratch_write(ETC "config.d/a.toml", "b='x'");
 	assert_int_equal(chmod(scratch_path(ETC "config.d"), 0777), 0);
 	check_refused(E_POLICY, ETC "config.d: everybody may write it");
-	assert_int_equal(chmod(scratch_path(ETC "config.d"), 0775), 0); /* its own group may */
+	assert_int_equal(chmod(scratch_path(ETC "config.d"), 0755), 0);
 	assert_string_equal(load_str("b"), "x");
 	assert_int_equal(chmod(scratch_path(ETC "config.d/a.toml"), 0646), 0);
 	check_refused(E_POLICY, ETC "config.d/a.toml: everybody may write it");
-	assert_int_equal(chmod(scratch_path(ETC "config.d/a.toml"), 0664), 0);
+	assert_int_equal(chmod(scratch_path(ETC "config.d/a.toml"), 0644), 0);
 	assert_int_equal(chmod(scratch_path(ETC "config.toml"), 0602), 0);
 	check_refused(E_POLICY, ETC "config.toml: everybody may write it");
 	assert_int_equal(chmod(scratch_path(ETC "config.toml"), 0600), 0);
@@ -166,6 +166,26 @@ what_others_may_write_is_refused(void **state)
 	check_refused(E_POLICY, "etc/aziot/keyd: everybody may write it");
 	assert_int_equal(chmod(scratch_path(ETC), 01777), 0); /* sticky, like /tmp */
 	assert_string_equal(load_str("a"), "base");
+}
+
+/* The socket is open to the service's group: who may ask must not be able to say who may what. */
+static void
+what_the_services_clients_may_write_is_refused(void **state)
+{
+	gid_t before = getegid(), group = geteuid() == 0 ? 12345 : before;
+
+	(void)state;
+	scratch_write(ETC "config.d/a.toml", "b='x'");
+	assert_int_equal(chown(scratch_path(ETC "config.d/a.toml"), (uid_t)-1, group), 0);
+	assert_int_equal(chmod(scratch_path(ETC "config.d/a.toml"), 0664), 0);
+	if (geteuid() == 0) {
+		assert_string_equal(load_str("b"), "x"); /* another group: the operator's affair */
+		assert_int_equal(setegid(group), 0);
+	}
+	check_refused(E_POLICY, "a.toml: the service's clients (group ");
+	assert_int_equal(chmod(scratch_path(ETC "config.d/a.toml"), 0644), 0);
+	assert_string_equal(load_str("b"), "x");
+	assert_int_equal(setegid(before), 0);
 }
 
 static void
@@ -353,6 +373,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(the_base_file_may_be_a_link, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(errors_name_file_line_and_column, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_others_may_write_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_the_services_clients_may_write_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(files_of_a_third_user_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sizes_have_limits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_no_file_is_refused, set_up, tear_down),
