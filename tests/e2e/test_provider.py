@@ -374,6 +374,8 @@ class TlsServer:
                 conn.unwrap()
 
     def close(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # who waits in accept() is woken
         self.listener.close()
         self.thread.join()
 
@@ -403,6 +405,7 @@ def test_s_client_proves_the_key(place, tls_server, kind, version):
     assert out.endswith(b"pump-7")
 
 
+@pytest.mark.skipif("ESTUARY_SANITIZED" in os.environ, reason="curl hangs under a sanitizer that is preloaded")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_curl_proves_the_key_of_a_pem_file(place, tls_server, kind, version):

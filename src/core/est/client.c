@@ -298,6 +298,13 @@ est_bag_roots(struct buf *trust_pem, const struct est_bag *bag, int64_t now, str
 	return buf_check(trust_pem, "trust", e);
 }
 
+/* A CA that its issuer has limited would be rid of the limit as an anchor: it is one below a root, and no root's successor. */
+static bool
+is_unlimited(const struct cert *vouched, const struct cert *root)
+{
+	return vouched->pathlen < 0 || (root->pathlen >= 0 && root->pathlen <= vouched->pathlen);
+}
+
 /* Has the bag a NewWithOld for this root: the same subject and key, issued by what we trust? */
 static bool
 is_vouched(const struct cert *root, const struct trust *t, const struct est_bag *bag, int64_t now)
@@ -308,7 +315,7 @@ is_vouched(const struct cert *root, const struct trust *t, const struct est_bag 
 		if (bytes_equal(bag->cert[i], root->der) || cert_parse(&c, bag->cert[i], NULL) != 0)
 			continue;
 		if (is_ca(&c) && bytes_equal(c.subject_der, root->subject_der) &&
-		    bytes_equal(c.spki, root->spki) && chains(t, c.der, bag, now))
+		    bytes_equal(c.spki, root->spki) && is_unlimited(&c, root) && chains(t, c.der, bag, now))
 			return true;
 	}
 	return false;

@@ -3,6 +3,7 @@
 #include "core/net/conn_inside.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -277,11 +278,13 @@ open_request(struct conn *c, size_t n)
 	struct conn_pool *p = c->pool;
 	struct guard_no no = { 0 };
 	const struct guard *g = NULL;
+	char busy[64];
 
 	leave_warm(c);
 	canned_id(c->id);
 	if (c->busy) {
-		conn_refuse(c, 429, "cap.uid", "there are too many connections of this user");
+		(void)snprintf(busy, sizeof(busy), "there are too many connections of user %u", c->uid);
+		conn_refuse(c, 429, "cap.uid", busy);
 		return;
 	}
 	c->request = p->hooks->open(p->ctx, c, bytes_slice(bytes_of_buf(&c->in), 0, n), &g, &no);

@@ -279,7 +279,7 @@ turn_away(struct conn_pool *p, struct conn *c, const char *why)
 	char detail[64] = "connection closed at once";
 
 	if (c->uid != (uid_t)-1)
-		(void)snprintf(detail, sizeof(detail), "connection of uid %u closed at once", c->uid);
+		(void)snprintf(detail, sizeof(detail), "connection closed at once, of user %u", c->uid);
 	p->hooks->refused(p->ctx, c->address, why, detail, "");
 	census_leave(p->census, c->census);
 	mem_free(c);

@@ -11,8 +11,8 @@
  */
 void anchors_apply(struct buf *trust, const struct certd_settings *s);
 /*
- * Keep next (of a job's result: the anchors from now on) for these configured anchors; durable.  The caller has it from a worker
- * that found each new root vouched for by an old one (C10).  E_IO, E_TOOBIG.
+ * Keep next (of a job's result: the anchors from now on) for these configured anchors; durable.  The caller
+ * has found each new root vouched for by one of those in force (C10).  E_IO, E_TOOBIG.
  */
 int anchors_learn(const struct certd_settings *s, struct bytes configured, struct bytes next, struct err *e) MUST_CHECK;
 

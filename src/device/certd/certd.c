@@ -85,6 +85,8 @@ put_in_force(struct certd *d, struct certd_settings *s)
 	d->last_error = (struct err){ 0 };
 	d->service.per_uid = s->max_requests;
 	d->service.close_when_full = s->close_when_full;
+	if (d->api != NULL)
+		api_limit(d->api);
 	issuer_configure(d->issuer, s);
 	engine_configure(d->engine, s);
 	certd_settings_free(before);

@@ -9,6 +9,8 @@
 
 #include "core/base/file.h"
 
+#define BEGIN_MARK "-----BEGIN CERTIFICATE-----"
+#define END_MARK   "-----END CERTIFICATE-----"
 #define LIST_VISITS_MAX 1000 /* members read for one list of lists; whoever writes the configuration can reach it */
 
 int
@@ -170,9 +172,14 @@ certs_delete(const struct certd_settings *s, const char *id, struct err *e)
 int
 certs_leaf(struct cert *out, struct buf *der, struct bytes pem, struct err *e)
 {
-	int r = pem_decode(der, pem, "CERTIFICATE", e);
+	const uint8_t *begin = memmem(pem.p, pem.n, BEGIN_MARK, sizeof(BEGIN_MARK) - 1);
+	const uint8_t *end = memmem(pem.p, pem.n, END_MARK, sizeof(END_MARK) - 1);
+	int r;
 
-	if (r != 0)
+	/* What ends without having begun was damaged; the first that is whole after it is another's. */
+	if (begin != NULL && end != NULL && end < begin)
+		return err_set(e, E_FORMAT, "certificate: its beginning is damaged");
+	if ((r = pem_decode(der, pem, "CERTIFICATE", e)) != 0)
 		return r;
 	return cert_parse(out, bytes_of_buf(der), e);
 }

@@ -288,12 +288,16 @@ held(const struct credential *c, int64_t now)
 }
 
 static bool
-is_settled(const struct wait *w, int64_t now, struct err *why)
+is_settled(const struct credential *c, int64_t now, struct err *why)
 {
-	const struct credential *c = w->c;
-
-	if (c == NULL || !rotation_in_doubt(c))
+	if (c == NULL)
 		return true;
+	if (!rotation_in_doubt(c)) {
+		if (!c->preloaded && c->pair == PAIR_NONE && c->seen.there)
+			(void)err_set(why, E_UNAVAIL, "%.100s: its certificate %s", c->gen.id,
+			    c->present ? "does not belong to its key" : "is damaged");
+		return true;
+	}
 	if (c->ticket != NULL || !held(c, now))
 		return false;
 	(void)err_set(why, E_UNAVAIL, "%.100s: is being replaced together with its key: %.250s", c->gen.id, c->gen.error.text);
@@ -308,7 +312,7 @@ is_over(const struct wait *w, int64_t now, struct err *why)
 
 	*why = (struct err){ 0 };
 	if (w->settled)
-		return is_settled(w, now, why);
+		return is_settled(c, now, why);
 	if (c == NULL) {
 		(void)err_set(why, E_NOTFOUND, "no such EST identity is configured");
 		return true;
@@ -426,10 +430,12 @@ void
 engine_settled(struct engine *en, const char *cert_id, engine_ready fn, void *ctx)
 {
 	struct credential *c = engine_find(en, cert_id);
+	struct err why = { 0 };
 
-	if (c == NULL || !rotation_in_doubt(c))
-		fn(ctx, NULL);
-	else
+	if (c == NULL || !rotation_in_doubt(c)) {
+		(void)is_settled(c, en->now(), &why);
+		fn(ctx, why.code == E_OK ? NULL : &why);
+	} else
 		wait_for(en, &(struct wait){ .c = c, .settled = true, .fn = fn, .ctx = ctx });
 }
 

@@ -39,8 +39,8 @@ void engine_need(struct engine *en, const char *cert_id, const struct name *subj
     engine_ready fn, void *ctx);
 /*
  * Call fn (perhaps before this returns) when the certificate that is served of cert_id belongs to the key that the Keys
- * Service gives.  That is so but for the moment in which both are replaced; it lasts when a crash or the Keys Service cuts
- * it short.  E_UNAVAIL: it lasts.
+ * Service gives.  That is so but for the moment in which both are replaced.  E_UNAVAIL: they do not belong together, or
+ * the Keys Service does not say.
  */
 void engine_settled(struct engine *en, const char *cert_id, engine_ready fn, void *ctx);
 /* What an exchange said of a credential: taken (proves it), or refused (counts towards a rollback; and unproved or not, the next need enrols anew by the bootstrap). */

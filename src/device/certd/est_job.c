@@ -6,8 +6,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "core/est/client.h"
 #include "device/certd/anchors.h"
 #include "device/service/slog.h"
 
@@ -62,16 +64,56 @@ set_trust(struct job *j, const struct certd_settings *s, struct err *e)
 	return 0;
 }
 
+/* Those that path validation takes; of others a worker makes nothing either. */
+static int
+put_usable(struct buf *out, struct bytes pem, struct err *e)
+{
+	struct bytes part[EST_CHAIN_MAX];
+	AUTO_BUF der = { 0 };
+	struct cert c;
+	size_t n = 0;
+	int r = pem_decode_all(&der, part, &n, N_OF(part), pem, "CERTIFICATE", e);
+
+	for (size_t i = 0; i < n; i++)
+		if (cert_parse(&c, part[i], NULL) == 0)
+			pem_encode(out, part[i], "CERTIFICATE");
+	return r;
+}
+
+/* C10: next is the anchors that are in force and what they vouch for in a server's list, whoever brought that list. */
+static int
+judge_roots(struct buf *next, struct bytes trust, struct bytes list, struct err *e)
+{
+	AUTO_BUF anchors = { 0 };
+	AUTO_BAG bag = { 0 };
+	size_t n_new = 0;
+	int r = put_usable(&anchors, trust, e);
+
+	if (r == 0)
+		r = pem_decode_all(&bag.der, bag.cert, &bag.n, EST_BAG_MAX, list, "CERTIFICATE", e);
+	if (r == 0)
+		r = est_bag_rollover(next, &n_new, &bag, bytes_of_buf(&anchors), clock_now(), e);
+	return r == 0 && n_new == 0 ? err_set(e, E_AUTH, "no anchor of ours vouches for it") : r;
+}
+
 void
 est_job_learn(const struct certd_settings *s, const struct job_result *r)
 {
 	AUTO_BUF configured = BUF_MAX(JOB_PEM_MAX);
+	AUTO_BUF trust = BUF_MAX(JOB_PEM_MAX);
+	AUTO_BUF next = BUF_MAX(JOB_PEM_MAX);
 	struct err e;
+	int rc;
 
 	if (r->trust_next.n == 0)
 		return;
-	if (read_trust(&configured, s, &e) != 0 ||
-	    anchors_learn(s, bytes_of_buf(&configured), bytes_of_buf(&r->trust_next), &e) != 0)
+	/* As they are configured now, which need not be how the job began. */
+	rc = read_trust(&configured, s, &e);
+	buf_put_bytes(&trust, bytes_of_buf(&configured));
+	anchors_apply(&trust, s);
+	if (rc == 0)
+		rc = judge_roots(&next, bytes_of_buf(&trust), bytes_of_buf(&r->trust_next), &e);
+	if (rc != 0 || anchors_learn(s, bytes_of_buf(&configured), bytes_of_buf(&next), &e) != 0)
 		slog(SLOG_WARN, "The EST server's new root was not kept: %s", e.msg);
 	else
 		slog(SLOG_INFO, "The EST server has a new root, and an anchor of ours vouches for it: it is trusted from now on.");

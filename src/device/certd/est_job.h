@@ -20,7 +20,10 @@ enum est_as {
  */
 int est_job_fill(struct job *j, const struct certd_settings *s, const char *id, const char *owner, const char *fallback_url,
     enum est_as as, struct err *e) MUST_CHECK;
-/* After any JOB_EST: keeps the successors of our anchors that its answer brought (anchors.h). */
+/*
+ * After any JOB_EST: keeps the successors of our anchors that its answer brought (anchors.h), when the anchors that are
+ * configured now vouch for them; the worker's word is not enough.
+ */
 void est_job_learn(const struct certd_settings *s, const struct job_result *r);
 
 #endif

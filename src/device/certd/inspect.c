@@ -133,8 +133,11 @@ take_served(struct credential *c, struct err *e)
 	} else if (other)
 		slog(SLOG_INFO, "Certificate %s was replaced by somebody else and is scheduled anew.", g.id);
 	memcpy(g.sha256, c->sha256, SHA256_LEN);
-	if (other && rotation_commit(c, &g, e) != 0)
+	if (other && rotation_commit(c, &g, e) != 0) {
+		if (c->gen.state == GEN_IDLE)
+			c->pair = PAIR_MATCH; /* whether that can be noted or not */
 		return e->code;
+	}
 	if (g.state == GEN_IDLE) {
 		generation_drop_cert(c->en->s, g.id, GEN_NEW_FILE);
 		generation_drop_cert(c->en->s, g.id, GEN_OLD_FILE);

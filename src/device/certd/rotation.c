@@ -46,9 +46,10 @@ rotation_usable(const struct credential *c, int64_t now)
 bool
 rotation_in_doubt(const struct credential *c)
 {
-	bool no_state = c->present && !c->preloaded && c->gen.number == 0; /* lost, or an original service's pair */
+	/* A certificate that is not the noted one: the note is lost, the file damaged, or somebody else wrote it. */
+	bool other = c->seen.there && !c->preloaded && memcmp(c->gen.sha256, c->sha256, SHA256_LEN) != 0;
 
-	return c->gen.state == GEN_SWITCHING || (c->pair == PAIR_UNKNOWN && (c->gen.state == GEN_SWITCHED || no_state));
+	return c->gen.state == GEN_SWITCHING || (c->pair == PAIR_UNKNOWN && (c->gen.state == GEN_SWITCHED || other));
 }
 
 static bool
@@ -184,7 +185,8 @@ rotation_failed(struct credential *c, const char *deed, const struct job_result 
 		g->tries++;
 	pause = policy_pause(&c->policy, &c->life, now, g->tries + 3 * (g->setbacks < 100 ? g->setbacks : 100),
 	    rnd_below(UINT32_MAX), retry_after);
-	g->next_try = now + pause;
+	/* `now` may be almost a second ago, and what the server asked for is the least (RFC 7030 4.2.3). */
+	g->next_try = now + pause + (retry_after > 0);
 	c->hold_until = now + (retry_after > ENGINE_HOLD_S ? retry_after : ENGINE_HOLD_S);
 	c->needed = c->renew_now = c->as_known = false;
 	note_error(&g->error, now, r, e);
@@ -227,6 +229,7 @@ begin(struct credential *c)
 	/* A key that keyd will not have replaced is better kept than its certificate lost. */
 	g.rotate = c->policy.rotate_key && c->key_refusals < ENGINE_REFUSALS;
 	g.state = g.rotate ? GEN_KEYGEN : GEN_ASKED;
+	g.next_try = 0; /* an operator does not wait for the pause after a failure */
 	if (rotation_step(c, &g))
 		c->renew_now = false;
 }

@@ -167,6 +167,8 @@ put_names(struct job *j, struct credential *c, struct err *e)
 {
 	const struct issuance *i = entry_of(c);
 	bool configured = i != NULL && (i->has_subject || i->sans.n > 0);
+	/* A certificate that has no key may be anybody's: it is asked for its names when nobody else knows them. */
+	bool ours = c->present && (c->pair == PAIR_MATCH || c->gen.subject.n == 0);
 	struct err why;
 
 	j->client_auth = wants_client_auth(i);
@@ -175,7 +177,7 @@ put_names(struct job *j, struct credential *c, struct err *e)
 		j->subject = i->subject;
 	if (i != NULL)
 		j->sans = i->sans;
-	if (c->present && (!configured || j->reenroll)) {
+	if (ours && (!configured || j->reenroll)) {
 		j->old = BUF_MAX(JOB_PEM_MAX);
 		if (certs_read(&j->old, c->en->s, c->gen.id, &why) != 0)
 			buf_reset(&j->old);

@@ -17,6 +17,7 @@ struct exchange {
 	struct fetch_answer answer;
 	struct est_bag cas;          /* of /cacerts; n 0: not had */
 	struct buf anchors, between; /* PEM: what the certificate is judged by */
+	struct buf next;             /* PEM: the configured anchors and those they vouch for; n 0: there is none new */
 	bool unbound;                /* the connection had no channel binding */
 };
 
@@ -61,7 +62,10 @@ take_told(struct exchange *x, struct err *e)
 	return buf_check(&x->anchors, "cacerts", e);
 }
 
-/* C10, RFC 7030 4.1.3: new roots are believed only when an old anchor vouches for them. */
+/*
+ * C10, RFC 7030 4.1.3: new roots are believed only when an old anchor vouches for them.  Whose word is no more than that
+ * of a process which speaks with the network: it gives back what was said, and certd judges that by its own anchors.
+ */
 static int
 roll_over(struct exchange *x, struct err *e)
 {
@@ -70,11 +74,15 @@ roll_over(struct exchange *x, struct err *e)
 
 	if (x->j->trust.n == 0 || x->cas.n == 0)
 		return 0;
+	rc = est_bag_rollover(&x->next, &n_new, &x->cas, bytes_of_buf(&x->anchors), x->now, e);
+	if (rc != 0 || n_new == 0) {
+		buf_free(&x->next);
+		return rc;
+	}
 	x->r->trust_next.max = JOB_PEM_MAX;
-	rc = est_bag_rollover(&x->r->trust_next, &n_new, &x->cas, bytes_of_buf(&x->anchors), x->now, e);
-	if (rc != 0 || n_new == 0)
-		buf_free(&x->r->trust_next);
-	return rc;
+	for (size_t i = 0; i < x->cas.n; i++)
+		pem_encode(&x->r->trust_next, x->cas.cert[i], "CERTIFICATE");
+	return buf_check(&x->r->trust_next, "cacerts", e);
 }
 
 /*
@@ -199,7 +207,7 @@ take(struct exchange *x)
 	if (rc != 0)
 		return rc;
 	buf_put_bytes(&roots, bytes_of_buf(&x->anchors));
-	buf_put_bytes(&roots, bytes_of_buf(&x->r->trust_next));
+	buf_put_bytes(&roots, bytes_of_buf(&x->next));
 	return answer_chain(x->r, bytes_of_buf(&leaf), &bag, &x->cas, &trust, bytes_of_buf(&roots), x->now);
 }
 
@@ -230,5 +238,6 @@ enrol_est(struct job_result *r, const struct job *j, int64_t now)
 	est_bag_free(&x->cas);
 	buf_free(&x->anchors);
 	buf_free(&x->between);
+	buf_free(&x->next);
 	mem_free(x);
 }

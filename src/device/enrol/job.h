@@ -112,7 +112,7 @@ struct job_result {
 	int64_t server_date;              /* what the server's clock said, UTC; 0: nothing */
 	bool authenticated;               /* the server took the client pair: no 400, 401, 403, 429, 5xx */
 	struct buf chain;                 /* PEM: leaf, its issuers, the rest of /cacerts; each once */
-	struct buf trust_next;            /* PEM: anchors after a rollover (est_bag_rollover); empty: no change */
+	struct buf trust_next;            /* PEM: /cacerts, when a new root in it is vouched for; to be judged again by whoever keeps anchors */
 	struct buf spki;                  /* JOB_SPKI; of `key` when a request was made here, also if it failed later */
 };
 

@@ -22,7 +22,7 @@ int keyd_load_pair(char **handle, struct keyd k, const char *id, struct err *e) 
 /* Create unless it exists; algorithms "ec-p256:rsa-2048:*" or NULL. */
 int keyd_create_pair(char **handle, struct keyd k, const char *id, const char *algorithms, struct err *e) MUST_CHECK;
 int keyd_delete_pair(struct keyd k, const char *handle, struct err *e) MUST_CHECK;
-/* Append the SubjectPublicKeyInfo.  Of an original keyd, which has none, it is put together; its EC point is compressed then. */
+/* Append the SubjectPublicKeyInfo; of an original keyd it is put together, with a compressed EC point. */
 int keyd_public(struct buf *spki, struct keyd k, const char *handle, struct err *e) MUST_CHECK;
 /* ECDSA over a digest: appends a DER ECDSA-Sig-Value. */
 int keyd_sign_ecdsa(struct buf *sig, struct keyd k, const char *handle, struct bytes digest, struct err *e) MUST_CHECK;

@@ -13,7 +13,7 @@ struct signing *signing_copy(const struct signing *s);
 void signing_free(struct signing *s);
 /* SHA-256, SHA-384 or SHA-512; NULL or "": SHA-256.  Ed25519 takes none.  E_USAGE. */
 int signing_set_digest(struct signing *s, const char *name, struct err *e) MUST_CHECK;
-/* OSSL_SIGNATURE_PARAM_*: digest, pad-mode, mgf1-digest, saltlen, and algorithm-id to be read.  Others are left alone. */
+/* OSSL_SIGNATURE_PARAM_*: digest, pad-mode, mgf1-digest, saltlen; algorithm-id is read only.  Others are left alone. */
 int signing_set_params(struct signing *s, const OSSL_PARAM params[], struct err *e) MUST_CHECK;
 int signing_get_params(const struct signing *s, OSSL_PARAM params[], struct err *e) MUST_CHECK;
 /* The most octets that a signature takes. */

@@ -197,9 +197,11 @@ on_request(void *ctx, struct http_request *r)
 static void
 on_refused(void *ctx, const char *address, const char *event, const char *detail, const char *id)
 {
+	const char *uid = strrchr(detail, ' '); /* its last word, of this event */
+
 	(void)ctx, (void)address, (void)id;
-	if (strcmp(event, "cap.uid") == 0)
-		slog(SLOG_INFO, "Max simultaneous connections reached for user: %s", detail);
+	if (strcmp(event, "cap.uid") == 0 && uid != NULL)
+		slog(SLOG_INFO, "Max simultaneous connections reached for user%s", uid);
 	else
 		slog(SLOG_INFO, "!!! %s: %s", event, detail);
 }

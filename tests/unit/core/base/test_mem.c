@@ -151,12 +151,30 @@ taking_leaves_nothing_behind(void **state)
 	mem_free(q);
 }
 
+static void
+a_piece_keeps_its_content_when_it_grows_and_shrinks(void **state)
+{
+	uint8_t *p = mem_piece_new(4);
+
+	(void)state;
+	assert_int_equal((uintptr_t)p % _Alignof(max_align_t), 0);
+	memcpy(p, "abcd", 4);
+	p = mem_piece_resize(p, 8);
+	assert_memory_equal(p, "abcd\0\0\0\0", 8);
+	p = mem_piece_resize(p, 2);
+	assert_memory_equal(p, "ab", 2);
+	mem_piece_free(p);
+	mem_piece_free(mem_piece_resize(NULL, 3));
+	mem_piece_free(NULL);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(new_memory_is_zero),
 		cmocka_unit_test(resizing_keeps_what_was_there_and_zeroes_the_rest),
+		cmocka_unit_test(a_piece_keeps_its_content_when_it_grows_and_shrinks),
 		cmocka_unit_test(a_copy_ends_in_a_nul),
 		cmocka_unit_test(wiped_memory_is_zero),
 		cmocka_unit_test(equality_sees_every_octet),

@@ -21,7 +21,7 @@ struct minted {
 struct mint {
 	const char *cn;                /* NULL: empty subject */
 	const char *san;               /* "dns:x" */
-	bool ca;
+	bool ca, last;                 /* last: no CA below it */
 	enum oid eku, more_eku;        /* OID_UNKNOWN: none */
 	int64_t from, to;              /* 0: MINT_FROM, MINT_TO */
 	const struct key *key;         /* NULL: a new one; else for this (borrowed) key */
@@ -63,7 +63,7 @@ mint(const struct mint *p)
 	const struct key *key = p->key, *signer;
 	const enum oid eku[] = { p->eku, p->more_eku };
 	struct cert issuer;
-	struct cert_want w = { .ca = p->ca, .pathlen = -1, .not_before = p->from != 0 ? p->from : MINT_FROM,
+	struct cert_want w = { .ca = p->ca, .pathlen = p->last ? 0 : -1, .not_before = p->from != 0 ? p->from : MINT_FROM,
 		.not_after = p->to != 0 ? p->to : MINT_TO };
 
 	if (key == NULL) {

@@ -282,6 +282,27 @@ a_new_root_is_taken_only_when_an_old_one_vouches_for_it(void **state)
 	mint_free(&next);
 }
 
+/* Its holder would be rid of the limit, and of whoever can revoke it. */
+static void
+a_ca_that_its_issuer_has_limited_does_not_become_an_anchor(void **state)
+{
+	struct world *w = *state;
+	struct minted below = mint(&(struct mint){ .cn = "Below", .ca = true, .last = true, .issuer = &w->root });
+	struct minted alone = mint(&(struct mint){ .cn = "Below", .ca = true, .key = below.key });
+	AUTO_BAG bag = { 0 };
+	AUTO_BUF trust = { 0 };
+	AUTO_BUF next = { 0 };
+	size_t n = 9;
+
+	mint_pem(&trust, &w->root, NULL);
+	bag_of(&bag, &alone, &below, &w->root, NULL);
+	assert_int_equal(est_bag_rollover(&next, &n, &bag, bytes_of_buf(&trust), MINT_NOW, NULL), 0);
+	assert_int_equal(n, 0);
+	assert_false(pem_has(&next, &alone));
+	mint_free(&alone);
+	mint_free(&below);
+}
+
 static void
 expired_anchors_are_left_behind(void **state)
 {
@@ -503,6 +524,7 @@ main(void)
 		cmocka_unit_test(only_ca_certificates_under_known_anchors_are_kept),
 		cmocka_unit_test(roots_are_self_signed_cas_that_are_valid),
 		cmocka_unit_test(a_new_root_is_taken_only_when_an_old_one_vouches_for_it),
+		cmocka_unit_test(a_ca_that_its_issuer_has_limited_does_not_become_an_anchor),
 		cmocka_unit_test(expired_anchors_are_left_behind),
 		cmocka_unit_test(the_certificate_is_found_by_its_key_not_by_its_place),
 		cmocka_unit_test(certificates_that_a_client_must_not_take_are_refused),

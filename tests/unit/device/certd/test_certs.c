@@ -216,6 +216,10 @@ the_leaf_is_the_first_certificate(void **state)
 	assert_int_equal(certs_leaf(&c, &der, bytes_of_buf(&pem), &e), 0);
 	assert_string_equal(name_get(&c.subject, OID_CN), "first");
 	assert_int_not_equal(certs_leaf(&c, &der, bytes_of("nothing"), &e), 0);
+	/* With a chain, the next is not taken for a first one that is damaged. */
+	buf_reset(&der);
+	pem.p[7] ^= 4;
+	assert_int_equal(certs_leaf(&c, &der, bytes_of_buf(&pem), &e), E_FORMAT);
 }
 
 static void

@@ -339,6 +339,25 @@ a_new_pair_that_is_refused_three_times_gives_way_to_the_old(void **state)
 }
 
 static void
+an_operator_does_not_wait_for_the_pause_after_a_roll_back(void **state)
+{
+	struct err e;
+
+	(void)state;
+	live_until_due();
+	server.refuses_new = true;
+	for (int i = 0; i < 600 && strstr(told, "is served again") == NULL; i++)
+		pass(1, 1);
+	server.refuses_new = false;
+	server.issued = 0;
+	assert_true(credential()->gen.next_try > world_now);
+	assert_int_equal(engine_renew_now(engine, ID, &e), 0);
+	pump();
+	assert_int_equal(server.issued, 1);
+	assert_int_equal(credential()->gen.state, GEN_IDLE);
+}
+
+static void
 an_identity_that_servers_refuse_is_enrolled_anew_for_the_next_who_needs_it(void **state)
 {
 	(void)state;
@@ -730,6 +749,7 @@ main(void)
 		T(a_renewal_that_came_due_under_a_wrong_clock_is_done_when_it_is_right),
 		T(a_pause_that_another_clock_made_is_not_waited_for),
 		T(the_old_pair_is_kept_until_the_new_one_was_taken),
+		T(an_operator_does_not_wait_for_the_pause_after_a_roll_back),
 		T(a_new_pair_that_is_refused_three_times_gives_way_to_the_old),
 		T(an_identity_that_servers_refuse_is_enrolled_anew_for_the_next_who_needs_it),
 		T(a_renewal_that_is_refused_is_tried_by_the_bootstrap_next),

@@ -686,7 +686,7 @@ one_user_has_so_many_connections(void **state)
 
 		stage_open(&s, 2, closes);
 		stage_play(&s, closes ? scene_full_closed : scene_full_told);
-		assert_non_null(strstr(stage_close(&s), "Max simultaneous connections reached for user"));
+		assert_non_null(strstr(stage_close(&s), "Max simultaneous connections reached for user "));
 	}
 }
 
