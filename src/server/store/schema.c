@@ -49,7 +49,14 @@ static const char version_1[] =
 "PRAGMA user_version = 1;"
 "COMMIT;";
 
-static const char *const steps[SCHEMA_VERSION] = { version_1 };
+/* No question is asked of that index, and a record of each device at a place of its own is a page more to write. */
+static const char version_2[] =
+"BEGIN IMMEDIATE;"
+"DROP INDEX audit_device;"
+"PRAGMA user_version = 2;"
+"COMMIT;";
+
+static const char *const steps[SCHEMA_VERSION] = { version_1, version_2 };
 
 const char *
 schema_step(int from)

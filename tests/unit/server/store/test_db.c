@@ -78,6 +78,32 @@ temporary_data_stays_in_memory(void **state)
 	query_close(&q);
 }
 
+static bool
+has_index(const char *name)
+{
+	struct query q;
+	bool has;
+
+	assert_int_equal(query_open(&q, db, NULL, "SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = ?", "s", name), 0);
+	has = query_next(&q, NULL) == 1;
+	query_close(&q);
+	return has;
+}
+
+static void
+a_store_of_the_first_version_follows(void **state)
+{
+	(void)state;
+	assert_false(has_index("audit_device"));
+	assert_int_equal(db_run(db, NULL, "CREATE INDEX audit_device ON audit(device, id)", ""), 0);
+	assert_int_equal(db_run(db, NULL, "PRAGMA user_version = 1", ""), 0);
+	db_free(db);
+	db = NULL;
+	assert_int_equal(db_open(&db, db_path, NULL), 0);
+	assert_false(has_index("audit_device"));
+	assert_true(has_index("audit_request"));
+}
+
 static void
 a_newer_schema_is_refused(void **state)
 {
@@ -110,6 +136,7 @@ main(void)
 		WITH_DB(a_rollback_takes_everything_back_and_may_come_twice),
 		WITH_DB(a_piece_is_undone_alone),
 		WITH_DB(temporary_data_stays_in_memory),
+		WITH_DB(a_store_of_the_first_version_follows),
 		WITH_DB(a_newer_schema_is_refused),
 		WITH_DB(a_store_that_can_be_written_says_so),
 	};
