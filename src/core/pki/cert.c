@@ -2,10 +2,13 @@
 /* pki/cert.c - what a certificate says (RFC 5280 4) */
 #include "core/pki/cert.h"
 
+#include <string.h>
+
 #include "core/base/text.h"
 #include "core/pki/der.h"
 
 #define EXTENSIONS_MAX 32 /* in one certificate, from anyone; those in use have about ten */
+#define HEAD           offsetof(struct cert, subject)
 
 /* Version 3 only: what is older says nothing about its purpose. */
 static int
@@ -292,10 +295,14 @@ parse_frame(struct cert *c, struct bytes *alg, struct err *e)
 int
 cert_read(struct cert *out, struct bytes der, struct err *e)
 {
-	struct cert c = { .der = der, .pathlen = -1 };
+	UNSET struct cert c;
 	struct bytes outer_alg, inner_alg = { 0 };
 	struct der frame, tbs;
 
+	memset(&c, 0, HEAD);
+	c.subject.n = c.sans.n = 0;
+	c.der = der;
+	c.pathlen = -1;
 	if (der.n > CERT_MAX)
 		return err_set(e, E_TOOBIG, "certificate: %zu octets, at most %zu", der.n, CERT_MAX);
 	if (der_check(der, "certificate", e) != 0)
@@ -309,7 +316,9 @@ cert_read(struct cert *out, struct bytes der, struct err *e)
 	/* RFC 5280 4.1.1.2: the two MUST be the same. */
 	if (!bytes_equal(outer_alg, inner_alg))
 		return err_set(e, E_FORMAT, "certificate: two signature algorithms");
-	*out = c;
+	memcpy(out, &c, HEAD);
+	name_copy(&out->subject, &c.subject);
+	sans_copy(&out->sans, &c.sans);
 	return 0;
 }
 

@@ -36,9 +36,7 @@ struct cert {
 	struct bytes serial;             /* INTEGER contents */
 	int64_t not_before, not_after;   /* INT64_MAX for 99991231235959Z */
 	bool subject_known;              /* subject parsed into `subject` by name_parse() */
-	struct name subject;
 	bool has_san, sans_known;
-	struct sans sans;
 	bool has_bc, ca;
 	int pathlen;                     /* -1: none */
 	bool has_ku;
@@ -50,6 +48,9 @@ struct cert {
 	bool unknown_critical;
 	enum key_type key_type;          /* KEY_NONE when we would not take such a key */
 	uint8_t sha256[SHA256_LEN], spki_sha256[SHA256_LEN];
+	/* Large, so last: only what their counts say is ever written. */
+	struct name subject;
+	struct sans sans;
 };
 
 /* Parse one DER certificate, nothing after it.  Names that name_parse() refuses leave subject_known false; the rest must be right.  E_FORMAT, E_TOOBIG. */

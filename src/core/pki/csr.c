@@ -10,6 +10,8 @@
 #define ATTRIBUTES_MAX 32
 #define EXTENSIONS_MAX 64
 
+#define HEAD offsetof(struct csr, subject)
+
 /* The request's parts (RFC 2986 4), lengths right, contents not yet looked at. */
 struct request {
 	struct bytes info, subject, spki, attributes, sig;
@@ -346,13 +348,22 @@ parse_contents(struct csr *c, const struct request *q, struct err *e)
 	return r;
 }
 
+void
+csr_clear(struct csr *c)
+{
+	memset(c, 0, HEAD);
+	c->subject.n = c->sans.n = 0;
+}
+
 int
 csr_parse(struct csr *out, struct bytes der, struct err *e)
 {
-	struct csr c = { .pathlen = -1 };
+	UNSET struct csr c;
 	struct request q = { 0 };
 	int r;
 
+	csr_clear(&c);
+	c.pathlen = -1;
 	if (der.n > CSR_MAX)
 		return err_set(e, E_TOOBIG, "csr: %zu octets: %zu at most", der.n, CSR_MAX);
 	r = der_check(der, "csr", e);
@@ -364,7 +375,8 @@ csr_parse(struct csr *out, struct bytes der, struct err *e)
 	if (r != 0)
 		return err_prefix(e, (enum err_code)r, "csr");
 	sha256(c.spki_sha256, c.spki);
-	sha256(c.sha256, der);
-	*out = c;
+	memcpy(out, &c, HEAD);
+	name_copy(&out->subject, &c.subject);
+	sans_copy(&out->sans, &c.sans);
 	return 0;
 }

@@ -12,13 +12,10 @@
 
 /* What the request asks for beside its names; profiles decide, nothing is copied. */
 struct csr {
-	struct name subject;             /* may be empty (n == 0) */
 	bool has_san;
-	struct sans sans;
 	enum key_type key_type;
 	struct bytes spki;               /* whole TLV, borrowed from the DER given to csr_parse() */
 	uint8_t spki_sha256[SHA256_LEN];
-	uint8_t sha256[SHA256_LEN];      /* of the whole request */
 	bool wants_ca;                   /* basicConstraints cA TRUE */
 	int pathlen;                     /* its pathLenConstraint, at most 255; -1: none */
 	bool has_key_usage;
@@ -30,7 +27,13 @@ struct csr {
 	bool has_challenge;
 	char challenge[CSR_CHALLENGE_MAX]; /* RFC 7030 3.5 tls-unique, RFC 9266 tls-exporter, or estIdentityLinking's */
 	bool changes_subject;            /* ChangeSubjectName attribute present (RFC 6402 2.8) */
+	/* Large, so last: only what their counts say is ever written. */
+	struct name subject;             /* may be empty (n == 0) */
+	struct sans sans;
 };
+
+/* No request: as if all of it were zero. */
+void csr_clear(struct csr *c);
 
 /*
  * Parse one DER CertificationRequest in full strictness (der_check() first) and

@@ -121,15 +121,16 @@ name_parse(struct name *out, struct bytes tlv, struct err *e)
 {
 	struct der d = der_open(tlv);
 	struct der names = der_enter(&d, DER_SEQUENCE);
-	struct name n = { 0 };
+	UNSET struct name n;
 	int r = der_end(&d, "name", e);
 
+	n.n = 0;
 	while (r == 0 && der_more(&names))
 		r = parse_rdn(&n, &names, e);
 	if (r == 0)
 		r = der_end(&names, "name", e);
 	if (r == 0)
-		*out = n;
+		name_copy(out, &n);
 	return r;
 }
 

@@ -219,9 +219,10 @@ int
 sans_parse(struct sans *out, struct bytes value, struct err *e)
 {
 	struct der d = der_open(value), names;
-	struct sans s = { 0 };
+	UNSET struct sans s;
 	int r = der_check(value, "alternative names", e);
 
+	s.n = 0;
 	if (r != 0)
 		return r;
 	names = der_enter(&d, DER_SEQUENCE);
@@ -232,7 +233,7 @@ sans_parse(struct sans *out, struct bytes value, struct err *e)
 	if (r == 0)
 		r = der_end(&names, "alternative names", e);
 	if (r == 0)
-		*out = s;
+		sans_copy(out, &s);
 	return r;
 }
 

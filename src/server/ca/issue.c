@@ -35,7 +35,7 @@ static int
 check_want(const struct issuer *issuer, const struct issue_want *w, struct err *e)
 {
 	const struct profile *p = w->profile;
-	struct name theirs;
+	UNSET struct name theirs;
 
 	if (profile_valid(p, e) != 0)
 		return E_POLICY;
@@ -153,7 +153,7 @@ lint(struct bytes tbs, const struct cert_want *cw, const struct issue_want *w, s
 	const struct profile *p = w->profile;
 	static const uint8_t no_signature[1];
 	AUTO_BUF whole = { 0 };
-	struct cert c;
+	UNSET struct cert c;
 
 	cert_assemble(&whole, tbs, cw->sig_alg, cert_bytes(no_signature, sizeof(no_signature)));
 	if (cert_read(&c, bytes_of_buf(&whole), e) != 0)

@@ -253,7 +253,8 @@ bind_names(struct bound *out, struct fleet *f, const struct label *l, const stru
 {
 	struct binding b = { out, f, l, p, q, own, "", now, trace, reason };
 
-	*out = (struct bound){ 0 };
+	out->device[0] = 0;
+	out->subject.n = out->sans.n = 0;
 	*reason = "name.refused";
 	bind_requested(&q->csr, b.asked);
 	if (own != NULL)

@@ -25,7 +25,6 @@ struct deciding {
 	const struct profile *profile;
 	int64_t now;
 	bool has_own;                      /* own is one of ours, recorded, not revoked */
-	struct own_cert own;
 	bool has_anchor;
 	struct anchor_row anchor;
 	struct credential_row basic, secret;
@@ -33,10 +32,12 @@ struct deciding {
 	enum header_factor header;
 	enum secret_factor secret_factor;
 	unsigned ways;                     /* that authorise this request */
-	struct bound bound;
 	int64_t device_id;                 /* 0: not known yet */
 	bool fresh_key;                    /* no certificate has the request's key */
 	bool stop;                         /* the outcome is settled: no further step */
+	/* Large, so last: not zero before their steps set them, but for the record's. */
+	struct own_cert own;
+	struct bound bound;
 };
 
 /* A step either goes on, settles the outcome (stop), or fails because the store did. */
@@ -601,9 +602,16 @@ enrol_decide(struct enrol *x, struct fleet *f, const struct proto_enrol *q, cons
 {
 	static const step_fn steps[] = { step_label, step_cert, step_header, step_secret, step_fork, step_decide,
 		step_request, step_names, step_device, step_retry, step_scope, step_key, step_issue };
-	struct deciding s = { .x = x, .fleet = f, .q = q, .operator = op_request, .now = now };
+	UNSET struct deciding s;
 	int rc = 0;
 
+	memset(&s, 0, offsetof(struct deciding, own));
+	s.own.row = (struct cert_row){ 0 };
+	s.x = x;
+	s.fleet = f;
+	s.q = q;
+	s.operator = op_request;
+	s.now = now;
 	begin(x, q);
 	for (size_t i = 0; i < N_OF(steps) && rc == 0 && !s.stop; i++)
 		rc = steps[i](&s, e);

@@ -90,7 +90,6 @@ fill_peer(struct proto_enrol *q, const struct tls_peer *p)
 	}
 	q->anchor = p->anchor;
 	memcpy(q->cert_sha256, c->sha256, SHA256_LEN);
-	memcpy(q->cert_spki_sha256, c->spki_sha256, SHA256_LEN);
 	(void)cert_serial_text(c->serial, q->cert_serial);
 	q->cert_not_after = c->not_after;
 	q->cert_ra = cert_has_eku(c, OID_CMC_RA);
@@ -164,7 +163,6 @@ fill_request(struct proto_enrol *q, const struct http_request *r, struct buf *de
 	}
 	note(q, remark);
 	if ((rc = csr_parse(&q->csr, bytes_of_buf(der), &e)) != 0) {
-		q->csr = (struct csr){ 0 };
 		bad_request(q, rc == E_TOOBIG ? 413 : 400, rc == E_AUTH ? "request.signature" :
 		    rc == E_POLICY ? "request.key" : "request.malformed", e.msg);
 	} else if (key_check_weak(q->csr.key_type, q->csr.spki, &e) != 0) {
@@ -208,7 +206,7 @@ serve_enrol(struct front *f, struct http_request *r, enum est_op op, const struc
 		unavailable(r, f->authority == NULL ? "the authority is away" : "too many requests wait");
 		return;
 	}
-	mem_wipe(&q, sizeof(q));
+	proto_clear_enrol(&q);
 	text_copy(q.id, sizeof(q.id), http_id(r));
 	text_copy(q.label, sizeof(q.label), label);
 	text_copy(q.address, sizeof(q.address), http_address(r));

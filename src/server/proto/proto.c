@@ -162,7 +162,6 @@ put_csr(struct buf *b, const struct csr *c)
 	wire_put_u8(b, (uint8_t)c->key_type);
 	wire_put_bytes(b, c->spki);
 	put_digest(b, c->spki_sha256);
-	put_digest(b, c->sha256);
 	put_bool(b, c->wants_ca);
 	put_bool(b, c->has_key_usage);
 	wire_put_u32(b, c->key_usage);
@@ -184,7 +183,6 @@ get_csr(struct wire *w, struct csr *c)
 	c->key_type = (enum key_type)get_u8_in(w, KEY_NONE + 1, KEY_TYPE_COUNT - 1);
 	c->spki = wire_bytes(w, KEY_SPKI_MAX);
 	get_digest(w, c->spki_sha256);
-	get_digest(w, c->sha256);
 	c->wants_ca = get_bool(w);
 	c->has_key_usage = get_bool(w);
 	c->key_usage = wire_u32(w);
@@ -206,7 +204,6 @@ put_client_cert(struct buf *b, const struct proto_enrol *v)
 	wire_put_str(b, v->cert_detail);
 	put_bool(b, v->has_cert);
 	put_digest(b, v->cert_sha256);
-	put_digest(b, v->cert_spki_sha256);
 	wire_put_str(b, v->cert_serial);
 	wire_put_i64(b, v->cert_not_after);
 	put_bool(b, v->cert_ra);
@@ -222,7 +219,6 @@ get_client_cert(struct wire *w, struct proto_enrol *v)
 	wire_str(w, v->cert_detail, sizeof(v->cert_detail));
 	v->has_cert = get_bool(w);
 	get_digest(w, v->cert_sha256);
-	get_digest(w, v->cert_spki_sha256);
 	wire_str(w, v->cert_serial, sizeof(v->cert_serial));
 	v->cert_not_after = wire_i64(w);
 	v->cert_ra = get_bool(w);
@@ -258,13 +254,21 @@ proto_put_enrol(struct buf *b, const struct proto_enrol *v)
 	}
 }
 
+void
+proto_clear_enrol(struct proto_enrol *v)
+{
+	memset(v, 0, offsetof(struct proto_enrol, csr));
+	csr_clear(&v->csr);
+	v->cert_subject.n = v->cert_sans.n = 0;
+}
+
 int
 proto_get_enrol(struct proto_enrol *v, struct bytes body, struct err *e)
 {
 	struct wire w = wire_open(body);
 	int r;
 
-	*v = (struct proto_enrol){ 0 };
+	proto_clear_enrol(v);
 	wire_str(&w, v->id, sizeof(v->id));
 	v->op = (enum est_op)get_u8_in(&w, EST_NONE + 1, EST_OP_COUNT - 1);
 	wire_str(&w, v->label, sizeof(v->label));

@@ -83,12 +83,9 @@ struct proto_enrol {
 	char cert_detail[160];
 	uint8_t has_cert;
 	uint8_t cert_sha256[SHA256_LEN];
-	uint8_t cert_spki_sha256[SHA256_LEN];
 	char cert_serial[41];
 	int64_t cert_not_after;
 	uint8_t cert_ra;                   /* has EKU cmcRA */
-	struct name cert_subject;          /* n 0 when it could not be read */
-	struct sans cert_sans;
 	/* HTTP */
 	enum est_auth auth;
 	char user[EST_USER_MAX], password[EST_USER_MAX];
@@ -98,9 +95,12 @@ struct proto_enrol {
 	uint32_t csr_status;
 	char csr_reason[PROTO_NAME_MAX];
 	char csr_text[PROTO_TEXT_MAX];
-	struct csr csr;                    /* spki borrows the message; challenge is not sent */
 	uint8_t pop;                       /* enum proto_pop */
 	char notes[PROTO_NOTES_MAX];       /* what was lenient, "; " between */
+	struct csr csr;                    /* spki borrows the message; challenge is not sent */
+	/* of the client certificate */
+	struct name cert_subject;          /* n 0 when it could not be read */
+	struct sans cert_sans;
 };
 enum proto_pop { PROTO_POP_NONE, PROTO_POP_OK, PROTO_POP_BAD, PROTO_POP_UNAVAILABLE };
 
@@ -131,8 +131,12 @@ struct proto_keygen {
  */
 void proto_put_label(struct buf *b, const struct proto_label *v);
 int proto_get_label(struct proto_label *v, struct bytes body, struct err *e) MUST_CHECK;
+/* Nothing was presented: as if all of it were zero. */
+void proto_clear_enrol(struct proto_enrol *v);
 void proto_put_enrol(struct buf *b, const struct proto_enrol *v);
 int proto_get_enrol(struct proto_enrol *v, struct bytes body, struct err *e) MUST_CHECK;
+/* Nothing was presented: as if all of it were zero. */
+void proto_clear_enrol(struct proto_enrol *v);
 void proto_put_enrolled(struct buf *b, const struct proto_enrolled *v);
 int proto_get_enrolled(struct proto_enrolled *v, struct bytes body, struct err *e) MUST_CHECK;
 void proto_put_keygen(struct buf *b, const struct proto_keygen *v);
