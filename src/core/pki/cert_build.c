@@ -4,7 +4,8 @@
 
 #include "core/pki/der.h"
 
-#define KU_BITS 9 /* of KeyUsage */
+#define KU_BITS   9  /* of KeyUsage */
+#define FRAME_LEN 40 /* at most, of what cert_assemble() adds to its parts */
 
 /* An open Extension: der_finish() takes these back to front. */
 struct open {
@@ -192,8 +193,10 @@ cert_build_tbs(struct buf *out, const struct cert_want *w)
 void
 cert_assemble(struct buf *out, struct bytes tbs, enum oid sig_alg, struct bytes sig)
 {
-	size_t seq = der_begin(out, DER_SEQUENCE);
+	size_t seq;
 
+	buf_reserve(out, tbs.n + sig.n + FRAME_LEN);
+	seq = der_begin(out, DER_SEQUENCE);
 	der_put_raw(out, tbs);
 	key_put_sig_alg(out, sig_alg);
 	der_put_bits(out, sig, 0);

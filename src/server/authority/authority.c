@@ -10,11 +10,46 @@
 #include "core/base/mem.h"
 #include "core/sys/log.h"
 
+struct work *
+work_new(struct authority *a, uint64_t peer, uint64_t id)
+{
+	struct work *w = a->spare;
+
+	if (w == NULL) {
+		w = mem_zalloc(sizeof(*w));
+	} else {
+		a->spare = w->next;
+		a->n_spare--;
+		memset(w, 0, offsetof(struct work, q));
+		proto_clear_enrol(&w->q);
+	}
+	w->a = a;
+	w->peer = peer;
+	w->id = id;
+	return w;
+}
+
+void
+work_free_spare(struct authority *a)
+{
+	struct work *next;
+
+	for (struct work *w = a->spare; w != NULL; w = next) {
+		next = w->next;
+		mem_free(w);
+	}
+	a->spare = NULL;
+	a->n_spare = 0;
+}
+
 void
 work_free(struct work *w)
 {
+	struct authority *a;
+
 	if (w == NULL)
 		return;
+	a = w->a;
 	buf_free(&w->body);
 	enrol_clear(&w->x);
 	buf_free(&w->signature);
@@ -23,7 +58,13 @@ work_free(struct work *w)
 	mem_free(w->plan);
 	mem_wipe(w->q.password, sizeof(w->q.password));
 	mem_wipe(w->q.secret, sizeof(w->q.secret));
-	mem_free(w);
+	if (a->n_spare == AUTHORITY_BATCH) {
+		mem_free(w);
+		return;
+	}
+	w->next = a->spare;
+	a->spare = w;
+	a->n_spare++;
 }
 
 bool
@@ -145,10 +186,7 @@ on_enrol(void *ctx, struct pipe *p, struct pipe_msg *m)
 		refuse_full(peer->a, peer->serial, m->id);
 		return;
 	}
-	w = mem_zalloc(sizeof(*w));
-	w->a = peer->a;
-	w->peer = peer->serial;
-	w->id = m->id;
+	w = work_new(peer->a, peer->serial, m->id);
 	buf_put_bytes(&w->body, m->body);
 	if (proto_get_enrol(&w->q, bytes_of_buf(&w->body), &e) != 0) {
 		log_event(L_ERROR, "front.message", "why=%s", e.msg);

@@ -32,7 +32,6 @@ struct work {
 	bool is_op;
 	/* an enrolment, also one behind an operator's cert.request */
 	struct buf body;             /* q borrows it */
-	struct proto_enrol q;
 	struct enrol x;
 	bool silent;                 /* the outcome is not recorded */
 	struct buf signature;
@@ -44,6 +43,7 @@ struct work {
 	uint64_t snapshot, answer_at_ms;
 	char actor[160];
 	struct ca_plan *plan;        /* of ca.create */
+	struct proto_enrol q;        /* large, so last: see work_new() */
 };
 
 /* A front or the console at the other end of a pipe. */
@@ -72,6 +72,8 @@ struct authority {
 	struct peer peers[2 * AUTHORITY_FRONTS + 4]; /* twice as many while fronts are replaced */
 	uint64_t next_serial, next_call;
 	struct work *first, **last;
+	struct work *spare;          /* for work_new() */
+	size_t n_spare;
 	struct work *settling;       /* done, but not yet in force at every front */
 	uint64_t snapshot;           /* number of the last one sent */
 	size_t n_waiting;
@@ -96,7 +98,10 @@ void authority_send(struct authority *a, uint64_t peer, uint32_t type, uint64_t 
 void authority_store_state(struct authority *a, bool ok, const char *why);
 bool authority_signer_ok(const struct authority *a);
 void authority_attach(struct authority *a, enum role r, uint32_t instance, int fd); /* fd is ours from here on */
+/* From who is at the other end of peer, as its message id; empty.  Those that were freed are used again: they are large. */
+struct work *work_new(struct authority *a, uint64_t peer, uint64_t id);
 void work_free(struct work *w);
+void work_free_spare(struct authority *a);             /* before the authority itself */
 
 /* snapshot.c: what fronts need to know */
 void snapshot_send(struct authority *a, struct peer *p);

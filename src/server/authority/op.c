@@ -302,12 +302,9 @@ read_message(struct work *w, struct pipe_msg *m, struct err *e)
 void
 op_receive(struct authority *a, uint64_t peer, struct pipe_msg *m)
 {
-	struct work *w = mem_zalloc(sizeof(*w));
+	struct work *w = work_new(a, peer, m->id);
 	struct err e = { 0 };
 
-	w->a = a;
-	w->peer = peer;
-	w->id = m->id;
 	w->is_op = true;
 	if (read_message(w, m, &e) != 0) {
 		answer_error(w, &e);

@@ -20,7 +20,7 @@ audit_hash(uint8_t out[ROW_HASH_LEN], const struct audit_row *r)
 		r->serial, r->text, r->trace != NULL ? r->trace : "" };
 	AUTO_BUF b = { 0 };
 
-	buf_reserve(&b, 4096);
+	buf_reserve(&b, 2000); /* most have less than half of it */
 	wire_put_i64(&b, r->id);
 	wire_put_i64(&b, r->time);
 	for (size_t i = 0; i < N_OF(texts); i++)

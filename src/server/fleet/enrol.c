@@ -357,7 +357,7 @@ static int
 step_request(struct deciding *s, struct err *e)
 {
 	const struct csr *csr = &s->q->csr;
-	char subject[NAME_TEXT_MAX], sans[NAME_TEXT_MAX];
+	UNSET char subject[NAME_TEXT_MAX], sans[NAME_TEXT_MAX];
 
 	(void)e;
 	if (s->q->csr_status != 0)
@@ -522,7 +522,7 @@ static void
 fill_row(struct deciding *s, const struct issue_out *out)
 {
 	struct cert_row *r = &s->x->cert;
-	char text[NAME_TEXT_MAX];
+	UNSET char text[NAME_TEXT_MAX];
 
 	memcpy(r->spki_sha256, s->q->csr.spki_sha256, SHA256_LEN);
 	r->ca = s->x->ca->row.id;
@@ -588,6 +588,7 @@ static void
 begin(struct enrol *x, const struct proto_enrol *q)
 {
 	*x = (struct enrol){ .trace = BUF_MAX(AUDIT_TRACE_MAX) };
+	buf_reserve(&x->trace, 1000);
 	text_copy(x->id, sizeof(x->id), q->id);
 	text_copy(x->op, sizeof(x->op), q->op == EST_SIMPLEREENROLL ? "reenrol" : "enrol");
 	text_copy(x->label, sizeof(x->label), q->label);

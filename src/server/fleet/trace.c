@@ -51,9 +51,10 @@ static const struct { const char *reason, *hint; } hints[] = {
 void
 trace_add(struct buf *t, enum trace_mark mark, const char *rule, const char *fmt, ...)
 {
-	char text[TEXT_MAX];
+	UNSET char text[TEXT_MAX];
 	va_list ap;
 
+	text[0] = 0;
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
