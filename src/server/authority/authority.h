@@ -10,7 +10,7 @@
 #include "server/proto/settings.h"
 
 #define AUTHORITY_BATCH     64      /* enrolments that share one commit */
-#define AUTHORITY_APART_MS  16      /* between the beginnings of two batches: a busy moment shares commits */
+#define AUTHORITY_APART_MS  20      /* between the beginnings of two batches: a busy moment shares commits */
 #define AUTHORITY_QUEUE     1024    /* enrolments that wait; over it fronts hear 503 */
 #define AUTHORITY_SETTLE_MS 2000    /* how long an operator waits for fronts to follow */
 #define AUTHORITY_SIGN_MS   5000    /* how long a signature may take */
