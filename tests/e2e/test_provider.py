@@ -510,6 +510,21 @@ def test_a_malformed_uri_is_said(place, uri):
     assert "keyd: URI" in place.refusal("req", "-new", "-subj", "/CN=x", "-key", uri)
 
 
+def test_a_program_that_has_json_of_its_own_keeps_its_allocator(place):
+    text = """
+import ctypes, sys
+json = ctypes.CDLL("libjansson.so.4")
+def functions():
+    two = ctypes.c_void_p(), ctypes.c_void_p()
+    json.json_get_alloc_funcs(ctypes.byref(two[0]), ctypes.byref(two[1]))
+    return [f.value for f in two]
+before = functions()
+ctypes.CDLL(sys.argv[1])
+assert functions() == before
+"""
+    subprocess.run([sys.executable, "-c", text, str(MODULES / "estuary.so")], env=place.env, check=True)
+
+
 def test_a_handle_that_ended_is_asked_for_again(place):
     name = place.key("ec-p256")
     with python_server(place, place.cert(name), place.key_file(name)) as port:

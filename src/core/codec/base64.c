@@ -15,12 +15,13 @@ is_blank(uint8_t c)
 static int
 value_of(uint8_t c)
 {
-	static int8_t values[256]; /* one more than the value; 0: none */
-
-	if (values['A'] == 0)
-		for (int8_t i = 0; i < 64; i++)
-			values[(uint8_t)alphabet[i]] = (int8_t)(i + 1);
-	return values[c] - 1;
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
 /* What has been read of the last group: its sextets, and how many characters of each kind. */

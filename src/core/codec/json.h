@@ -10,6 +10,11 @@
 AUTO_DEFINE_OSSL(json_t, json_decref)
 #define AUTO_JSON AUTO_OSSL(json_t)
 
+/*
+ * Whatever is loaded into other people's programs defines it: there jansson is theirs, and left as it is.  In ours it
+ * gets our allocator and seed.
+ */
+extern const char json_guest;
 /* One JSON value, duplicates refused, nothing after it; E_FORMAT names line and column. */
 int json_parse(json_t **out, struct bytes text, struct err *e) MUST_CHECK;
 /* Append compact JSON (sorted as inserted), or indented when pretty. */

@@ -73,9 +73,14 @@ open_socket(struct talk *t, const char *path, struct err *e)
 	t->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (t->fd < 0 || setsockopt(t->fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) != 0)
 		return err_errno(e, E_IO, "socket %s", path);
-	if (connect(t->fd, (struct sockaddr *)&sa, sizeof(sa)) == 0)
-		return 0;
-	return err_errno(e, E_UNAVAIL, "socket %s", path);
+	/* The program that we are in may have signals of its own (signal(7): SO_SNDTIMEO forbids a restart). */
+	while (connect(t->fd, (struct sockaddr *)&sa, sizeof(sa)) != 0) {
+		if (errno != EINTR)
+			return err_errno(e, E_UNAVAIL, "socket %s", path);
+		if (remaining_ms(t) == 0)
+			return too_late(e);
+	}
+	return 0;
 }
 
 static int

@@ -79,7 +79,7 @@ decode_body(struct buf *out, struct bytes body)
 	return have == 0 && groups != 0;
 }
 
-/* Where mark stands at the beginning of a line of text; text.n when nowhere. */
+/* Where mark stands alone in a line of text; text.n when nowhere. */
 static size_t
 find_mark(struct bytes text, const char *mark)
 {
@@ -91,7 +91,7 @@ find_mark(struct bytes text, const char *mark)
 		if (p == NULL)
 			break;
 		at = (size_t)(p - text.p);
-		if (at == 0 || text.p[at - 1] == '\n')
+		if ((at == 0 || text.p[at - 1] == '\n') && (at + n == text.n || is_blank(text.p[at + n])))
 			return at;
 		at++;
 	}

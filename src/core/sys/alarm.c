@@ -2,6 +2,7 @@
 /* sys/alarm.c - the wall clock's alarm, over a timerfd that is cancelled when the clock is set */
 #include "core/sys/alarm.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,9 +32,15 @@ fail(const char *what)
 static void
 arm(struct alarm *a)
 {
-	struct itimerspec at = { .it_value = { .tv_sec = clock_now() + a->each_s } };
+	struct itimerspec at = { 0 };
+	int r;
 
-	if (timerfd_settime(a->fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at, NULL) != 0)
+	/* timerfd_settime(2), NOTES: ECANCELED is a clock that was set meanwhile, and `at` is of the one before. */
+	do {
+		at.it_value.tv_sec = clock_now() + a->each_s;
+		r = timerfd_settime(a->fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &at, NULL);
+	} while (r != 0 && errno == ECANCELED);
+	if (r != 0)
 		fail("alarm: arming");
 }
 

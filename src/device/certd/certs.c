@@ -3,6 +3,7 @@
 #include "device/certd/certs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -159,23 +160,32 @@ certs_write(const struct certd_settings *s, const char *id, struct bytes pem, st
 int
 certs_delete(const struct certd_settings *s, const char *id, struct err *e)
 {
-	char path[PLACE_MAX * 2];
+	char path[PLACE_MAX * 2], dir[PLACE_MAX * 2];
+	AUTO_FD fd = -1;
 	int r;
 
 	if ((r = check_ours(s, id, e)) != 0 || (r = certs_path(path, s, id, e)) != 0)
 		return r;
 	if (unlink(path) != 0 && errno != ENOENT)
 		return err_errno(e, E_IO, "%s", path);
+	/* Also when it was gone: whoever removed it may have crashed before this. */
+	(void)snprintf(dir, sizeof(dir), "%s/certs", s->home);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 ? errno != ENOENT : fsync(fd) != 0)
+		return err_errno(e, E_IO, "%s", dir);
 	return 0;
 }
 
 int
 certs_leaf(struct cert *out, struct buf *der, struct bytes pem, struct err *e)
 {
-	const uint8_t *begin = memmem(pem.p, pem.n, BEGIN_MARK, sizeof(BEGIN_MARK) - 1);
-	const uint8_t *end = memmem(pem.p, pem.n, END_MARK, sizeof(END_MARK) - 1);
+	const uint8_t *begin = NULL, *end = NULL;
 	int r;
 
+	if (pem.n != 0) {
+		begin = memmem(pem.p, pem.n, BEGIN_MARK, sizeof(BEGIN_MARK) - 1);
+		end = memmem(pem.p, pem.n, END_MARK, sizeof(END_MARK) - 1);
+	}
 	/* What ends without having begun was damaged; the first that is whole after it is another's. */
 	if (begin != NULL && end != NULL && end < begin)
 		return err_set(e, E_FORMAT, "certificate: its beginning is damaged");

@@ -15,7 +15,7 @@ int certs_read(struct buf *out, const struct certd_settings *s, const char *id, 
 int certs_write(const struct certd_settings *s, const char *id, struct bytes pem, struct err *e) MUST_CHECK;
 /* Is it one of the trusted_certs, or in a list that is? */
 bool certs_is_anchor(const struct certd_settings *s, const char *id);
-/* None there is success. */
+/* Durable; none there is success. */
 int certs_delete(const struct certd_settings *s, const char *id, struct err *e) MUST_CHECK;
 /* The first certificate of a PEM text; der is filled and borrowed by *out.  E_NOTFOUND, E_FORMAT. */
 int certs_leaf(struct cert *out, struct buf *der, struct bytes pem, struct err *e) MUST_CHECK;

@@ -188,6 +188,73 @@ want_all(struct engine *en)
 	}
 }
 
+static bool
+is(const char *a, const char *b)
+{
+	return a != NULL && strcmp(a, b) == 0;
+}
+
+/* Is key_id configured as the key of a bootstrap or CA certificate other than cert_id? */
+static bool
+used_by_others(const struct certd_settings *s, const char *key_id, const char *cert_id)
+{
+	const struct est_auth_settings *a = &s->est_auth;
+	bool used = is(s->local_ca_pk, key_id) && !is(s->local_ca_cert, cert_id);
+
+	used = used || (is(a->bootstrap_pk, key_id) && !is(a->bootstrap_cert, cert_id));
+	for (size_t i = 0; !used && i < s->n_issuance; i++) {
+		a = &s->issuance[i].auth;
+		used = is(a->bootstrap_pk, key_id) && !is(a->bootstrap_cert, cert_id);
+	}
+	return used;
+}
+
+/*
+ * A key that two certificates have is not replaced under one of them, and a key that has the ID of a successor is not
+ * deleted for it.
+ */
+static bool
+is_shared(const struct credential *c)
+{
+	const char *key = c->gen.key_id, *temp = c->temp_id;
+
+	if (used_by_others(c->en->s, key, c->gen.id) || used_by_others(c->en->s, temp, ""))
+		return true;
+	for (const struct credential *o = c->en->all; o != NULL; o = o->next)
+		if (o != c && o->kept && (is(o->gen.key_id, key) || is(o->gen.key_id, temp) || is(o->temp_id, key)))
+			return true;
+	return false;
+}
+
+/* Nothing is lost but a request. */
+static void
+give_up_rotation(struct credential *c)
+{
+	if (!c->gen.rotate || c->gen.state < GEN_KEYGEN || c->gen.state > GEN_STAGED)
+		return;
+	if (c->ticket != NULL)
+		workers_cancel(c->en->workers, TAKE(c->ticket));
+	c->gen.state = GEN_IDLE;
+}
+
+static void
+mark_shared(struct engine *en)
+{
+	for (struct credential *c = en->all; c != NULL; c = c->next) {
+		bool was = c->shared;
+
+		if (!c->kept)
+			continue;
+		c->shared = is_shared(c);
+		if (!c->shared)
+			continue;
+		if (!was && c->policy.rotate_key)
+			slog(SLOG_WARN, "%s: its key '%s', or '%s', is configured for something else too: it is not replaced",
+			    c->gen.id, c->gen.key_id, c->temp_id);
+		give_up_rotation(c);
+	}
+}
+
 /* Who waits for c is told that it is gone; what c itself waits for is forgotten. */
 static void
 drop_waits(struct engine *en, const struct credential *c)
@@ -218,6 +285,7 @@ engine_configure(struct engine *en, const struct certd_settings *s)
 	for (struct credential *c = en->all; c != NULL; c = c->next)
 		c->kept = false;
 	want_all(en);
+	mark_shared(en);
 	while (*at != NULL) {
 		struct credential *c = *at;
 
@@ -279,12 +347,22 @@ notice(struct credential *c)
 	c->pair = PAIR_UNKNOWN;
 	c->gen.next_try = 0;
 	c->hold_until = 0;
+	if (c->preloaded)
+		c->gen.refused = 0;
+}
+
+/* Times that were reckoned by a clock that was ahead are nobody's wish. */
+static void
+forget_pauses(struct engine *en)
+{
+	for (struct credential *c = en->all; c != NULL; c = c->next)
+		c->gen.next_try = c->hold_until = c->rest_until = c->lent_until = 0;
 }
 
 static bool
 held(const struct credential *c, int64_t now)
 {
-	return now < c->hold_until && c->hold_until - now <= ENGINE_DAY_S;
+	return rotation_ahead(c->hold_until, now);
 }
 
 static bool
@@ -395,6 +473,9 @@ engine_turn(struct engine *en)
 		return;
 	en->woken = false;
 	tell_clock(en, now);
+	if (now + ALARM_EACH_S < en->last_turn)
+		forget_pauses(en);
+	en->last_turn = now;
 	for (struct credential *c = en->all; c != NULL; c = c->next)
 		notice(c);
 	(void)answer(en, now);
@@ -452,6 +533,18 @@ engine_need(struct engine *en, const char *cert_id, const struct name *subject, 
 		(void)snprintf(c->need_url, sizeof(c->need_url), "%s", fallback_url);
 }
 
+/* An exchange is over; false: it was with the pair before. */
+static bool
+give_back(struct credential *c)
+{
+	if (c->stale > 0 && rotation_ahead(c->stale_until, c->en->now())) {
+		c->stale--;
+		return false;
+	}
+	c->lent -= c->lent > 0;
+	return true;
+}
+
 void
 engine_used(struct engine *en, const char *cert_id, bool taken)
 {
@@ -459,8 +552,8 @@ engine_used(struct engine *en, const char *cert_id, bool taken)
 
 	if (c == NULL)
 		return;
-	c->lent -= c->lent > 0;
-	rotation_used(c, taken);
+	if (give_back(c))
+		rotation_used(c, taken);
 	engine_wake(en);
 }
 
@@ -471,7 +564,7 @@ engine_returned(struct engine *en, const char *cert_id)
 
 	if (c == NULL)
 		return;
-	c->lent -= c->lent > 0;
+	(void)give_back(c);
 	engine_wake(en);
 }
 

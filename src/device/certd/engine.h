@@ -17,6 +17,8 @@
  * staged: HOME/renewal/STEM.new.cer holds the verified answer. switching: the one commit point; from here the way is forward
  * (keyd_switch, then the certificate by rename, the old one kept as STEM.old.cer).  switched: the new pair is served, the
  * old is kept until the new has authenticated once (proved) or was refused three times (rolled back, with an alarm).
+ * A key that is configured for something else too, or whose successor's ID is another's key, is never replaced: only its
+ * certificate is renewed.
  */
 struct engine;
 

@@ -9,6 +9,8 @@
 #include "device/certd/generation.h"
 
 #define ENGINE_DAY_S     86400
+#define ENGINE_PAUSE_S   (ENGINE_DAY_S + ENGINE_DAY_S / 5) /* more than any of policy_pause() */
+#define ENGINE_REFUSED_S 600 /* so long a preloaded identity that was refused is left alone */
 #define ENGINE_HOLD_S    10 /* so long after a failure a need is answered by that failure */
 #define ENGINE_LENT_S    (JOB_DEADLINE_S + 10) /* so long an exchange may use the pair that it was told is ready */
 #define ENGINE_STAGED_S  300 /* and so long a switch waits for such exchanges at most */
@@ -40,6 +42,7 @@ struct credential {
 	bool preloaded, auto_renew;
 	struct policy policy;
 	bool kept;               /* marks, while settings change */
+	bool shared;             /* its key, or the ID of that key's successor, is somebody else's too: it is not replaced */
 
 	enum pair pair;
 	struct seen seen;
@@ -56,6 +59,8 @@ struct credential {
 	int64_t hold_until;      /* after a failure: till then needs hear of it */
 	unsigned lent;           /* exchanges that may be under way with the pair that is served, */
 	int64_t lent_until;      /* until then */
+	unsigned stale;          /* exchanges that may still be under way with the pair before, */
+	int64_t stale_until;     /* until then: what they say is not about this one */
 	int64_t staged_at;
 	unsigned key_refusals;   /* how often keyd refused to have the key replaced, in a row */
 	struct name need_subject;
@@ -88,6 +93,7 @@ struct engine {
 	int64_t (*now)(void);
 	bool woken;
 	bool clock_odd;          /* told already */
+	int64_t last_turn;
 };
 
 /* engine.c */
@@ -108,6 +114,8 @@ enum act rotation_next(const struct credential *c, int64_t now, int64_t *when);
 /* Do all that is due and needs no waiting; start at most one job.  Returns *when. */
 int64_t rotation_go(struct credential *c);
 bool rotation_usable(const struct credential *c, int64_t now);
+/* Is t, a time until which something waits, still to come, and not of another clock? */
+bool rotation_ahead(int64_t t, int64_t now);
 /* May certificate and key be of two generations at this moment? */
 bool rotation_in_doubt(const struct credential *c);
 int64_t rotation_renew_at(const struct credential *c);  /* INT64_MAX: never by itself */

@@ -130,8 +130,10 @@ take_served(struct credential *c, struct err *e)
 		g.proved = true;
 		g.back = false;
 		g.refused = 0;
-	} else if (other)
+	} else if (other) {
 		slog(SLOG_INFO, "Certificate %s was replaced by somebody else and is scheduled anew.", g.id);
+		g.refused = g.setbacks = 0;
+	}
 	memcpy(g.sha256, c->sha256, SHA256_LEN);
 	if (other && rotation_commit(c, &g, e) != 0) {
 		if (c->gen.state == GEN_IDLE)
@@ -248,7 +250,21 @@ take(struct credential *c)
 		rotation_failed(c, "check", NULL, &e);
 }
 
+static bool
+of_successor(unsigned candidate)
+{
+	return candidate == CANDIDATE_KEY_BEHIND || candidate == CANDIDATE_STAGED;
+}
+
 static void try_candidates(struct credential *c, unsigned from);
+
+/* No such key; and a successor's key that keyd does not let us use is none of ours. */
+static bool
+is_no_key(const struct credential *c, const struct job_result *r)
+{
+	return r->outcome == JOB_KEY_FAILED && (strcmp(r->check, "not-found") == 0 ||
+	    (of_successor(c->candidate) && strcmp(r->check, "not-authorised") == 0));
+}
 
 static void
 on_matched(void *ctx, const struct job_result *r)
@@ -258,8 +274,7 @@ on_matched(void *ctx, const struct job_result *r)
 	c->ticket = NULL;
 	if (r->outcome == JOB_DONE)
 		take(c);
-	else if (r->outcome == JOB_BAD_ANSWER || r->outcome == JOB_BAD_JOB ||
-	    (r->outcome == JOB_KEY_FAILED && strcmp(r->check, "not-found") == 0))
+	else if (r->outcome == JOB_BAD_ANSWER || r->outcome == JOB_BAD_JOB || is_no_key(c, r))
 		try_candidates(c, c->candidate + 1);
 	else
 		rotation_failed(c, "check", r, NULL);
@@ -272,16 +287,15 @@ try_candidates(struct credential *c, unsigned from)
 	unsigned end = c->preloaded ? CANDIDATE_SERVED + 1 : CANDIDATE_COUNT;
 
 	for (unsigned i = from; i < end; i++) {
-		bool behind = i == CANDIDATE_KEY_BEHIND || i == CANDIDATE_STAGED;
 		struct job j = { .kind = JOB_MATCH };
 
 		buf_free(&c->asked_pem);
 		c->asked_pem = BUF_MAX(CERTS_FILE_MAX);
-		if (!candidate_cert(&c->asked_pem, c, i))
+		if ((c->shared && of_successor(i)) || !candidate_cert(&c->asked_pem, c, i))
 			continue;
 		c->candidate = i;
 		buf_put_bytes(&j.client_chain, bytes_of_buf(&c->asked_pem));
-		(void)snprintf(j.client_key, sizeof(j.client_key), "%s", behind ? c->temp_id : c->gen.key_id);
+		(void)snprintf(j.client_key, sizeof(j.client_key), "%s", of_successor(i) ? c->temp_id : c->gen.key_id);
 		rotation_run(c, &j, on_matched);
 		return;
 	}

@@ -14,7 +14,7 @@
 #define DAY_S            86400
 #define FIRST_PAUSE_S    30
 #define LONGEST_PAUSE_S  (6 * HOUR_S)
-#define SHORTEST_PAUSE_S 10       /* while the certificate is valid, and its life is no test's */
+#define SHORTEST_PAUSE_S MINUTE_S /* or a hundredth of the life: a fleet at its end must not bury its server */
 #define EXPIRED_PAUSE_S  HOUR_S
 #define SHORT_LIFE_S     HOUR_S
 
@@ -156,7 +156,7 @@ longest_pause(const struct policy *p, const struct policy_life *life, int64_t no
 		return EXPIRED_PAUSE_S;
 	longest = p->retry.percent ? share(length, (uint32_t)p->retry.n, 100) : p->retry.n;
 	longest = least(least(longest, LONGEST_PAUSE_S), left / 12);
-	floor = length < SHORT_LIFE_S ? most(length / 100, 1) : SHORTEST_PAUSE_S;
+	floor = most(least(length / 100, SHORTEST_PAUSE_S), 1);
 	return most(longest, floor);
 }
 

@@ -35,8 +35,9 @@ struct policy_life {
 int64_t policy_begin(const struct policy *p, const struct policy_life *life, uint32_t jitter);
 /*
  * How long to wait after the tries-th failure in a row (1, 2, ...): the upper half of an exponential from 30 s by jitter, at most 6 h, at
- * most the policy's retry, at most a twelfth of what is left of the life (and at least 10 s), after expiry at most 1 h; for lives under an hour
- * the first pause is a hundredth of the life (at least 1 s).  retry_after_s (-1 none) is honoured as the least, clamped to a day,
+ * most the policy's retry, at most a twelfth of what is left of the life (but not under a minute or a hundredth of the
+ * life, if that is less), after expiry at most 1 h; for lives under an hour the first pause is a hundredth of the life
+ * (at least 1 s).  retry_after_s (-1 none) is honoured as the least, clamped to a day,
  * up to a tenth later by jitter, and at most half of what is left of the life.
  */
 int64_t policy_pause(const struct policy *p, const struct policy_life *life, int64_t now, unsigned tries,

@@ -36,11 +36,24 @@ rotation_renew_at(const struct credential *c)
 	return at > c->rest_until ? at : c->rest_until;
 }
 
+bool
+rotation_ahead(int64_t t, int64_t now)
+{
+	return now < t && t - now <= ENGINE_PAUSE_S;
+}
+
+/* Nobody replaces a preloaded identity, so one that was refused is shown again after a while. */
+static bool
+refused(const struct credential *c, int64_t now)
+{
+	return c->gen.refused > 0 && (!c->preloaded || rotation_ahead(c->hold_until, now));
+}
+
 /* A certificate that begins in the future counts: the clock may be wrong, and the server will say. */
 bool
 rotation_usable(const struct credential *c, int64_t now)
 {
-	return c->pair == PAIR_MATCH && now < c->life.not_after && c->gen.state != GEN_SWITCHING && c->gen.refused == 0;
+	return c->pair == PAIR_MATCH && now < c->life.not_after && c->gen.state != GEN_SWITCHING && !refused(c, now);
 }
 
 bool
@@ -77,6 +90,9 @@ next_of_switched(const struct credential *c, int64_t now)
 		return ACT_ROLLBACK;
 	if (enough || expired(c, now))
 		return g->disabled ? ACT_NONE : ACT_BEGIN_ANEW;
+	/* The server says neither yes nor no, and there is nothing to go back to: its renewal is a proof as well. */
+	if (c->auto_renew && !g->disabled && now >= rotation_renew_at(c) && now >= c->before_until)
+		return ACT_BEGIN;
 	return ACT_PROBE;
 }
 
@@ -107,7 +123,7 @@ rotation_next(const struct credential *c, int64_t now, int64_t *when)
 
 	*when = INT64_MAX;
 	/* A time that is further off than any pause was set by another clock. */
-	if (!forced && now < g->next_try && g->next_try - now <= ENGINE_DAY_S) {
+	if (!forced && rotation_ahead(g->next_try, now)) {
 		*when = g->next_try;
 		return ACT_NONE;
 	}
@@ -227,7 +243,7 @@ begin(struct credential *c)
 	struct generation g = c->gen;
 
 	/* A key that keyd will not have replaced is better kept than its certificate lost. */
-	g.rotate = c->policy.rotate_key && c->key_refusals < ENGINE_REFUSALS;
+	g.rotate = c->policy.rotate_key && c->key_refusals < ENGINE_REFUSALS && !c->shared;
 	g.state = g.rotate ? GEN_KEYGEN : GEN_ASKED;
 	g.next_try = 0; /* an operator does not wait for the pause after a failure */
 	if (rotation_step(c, &g))
@@ -285,7 +301,8 @@ rotation_used(struct credential *c, bool taken)
 	if (g.state == GEN_SWITCHING)
 		return; /* of a pair that is just being replaced */
 	if (c->preloaded) {
-		c->gen.refused = taken ? 0 : c->gen.refused + 1;
+		c->gen.refused = !taken;
+		c->hold_until = taken ? 0 : now_of(c) + ENGINE_REFUSED_S;
 		return;
 	}
 	if (taken && g.refused == 0 && g.proved)

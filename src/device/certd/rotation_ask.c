@@ -281,7 +281,9 @@ static int
 adopt_need(struct credential *c, struct err *e)
 {
 	struct generation g = c->gen;
-	bool name = g.subject.n == 0 && c->need_subject.n > 0;
+	/* A name by which nothing was ever issued is only what somebody asked for: it must not stick. */
+	bool never = c->pair == PAIR_NONE && g.number == 0;
+	bool name = c->need_subject.n > 0 && (g.subject.n == 0 || (never && !name_equal(&g.subject, &c->need_subject)));
 	bool url = c->need_url[0] != 0 && (g.url[0] == 0 || c->pair == PAIR_NONE) && strcmp(c->need_url, g.url) != 0;
 
 	if (name)

@@ -26,9 +26,8 @@ rotation_stage(struct credential *c)
 		(void)rotation_step(c, &g);
 		return;
 	}
-	g.back = c->pair == PAIR_MATCH;
-	if (certs_read(&old, c->en->s, g.id, &e) == 0 &&
-	    generation_write_cert(c->en->s, g.id, GEN_OLD_FILE, bytes_of_buf(&old), &e) != 0) {
+	g.back = c->pair == PAIR_MATCH && certs_read(&old, c->en->s, g.id, &e) == 0;
+	if (g.back && generation_write_cert(c->en->s, g.id, GEN_OLD_FILE, bytes_of_buf(&old), &e) != 0) {
 		rotation_failed(c, "renew", NULL, &e);
 		return;
 	}
@@ -45,6 +44,15 @@ rest(struct credential *c)
 	c->rest_until = 0;
 	if (rotation_renew_at(c) <= now)
 		c->rest_until = now + policy_pause(&c->policy, &c->life, now, UINT32_MAX, rnd_below(UINT32_MAX), -1);
+}
+
+/* Another pair is served from here on. */
+static void
+replaced(struct credential *c)
+{
+	c->stale = c->lent;
+	c->stale_until = c->en->now() + ENGINE_STAGED_S;
+	c->lent = 0;
 }
 
 /* The key is in its place: the certificate follows. */
@@ -73,6 +81,7 @@ serve_new(struct credential *c)
 		return;
 	generation_drop_cert(c->en->s, g.id, GEN_NEW_FILE);
 	c->pair = PAIR_MATCH;
+	replaced(c);
 	rest(c);
 	c->needed = c->renew_now = false;
 	c->hold_until = 0;
@@ -123,9 +132,10 @@ rotation_switch(struct credential *c)
 	if (r == E_NOTFOUND || r == E_FORMAT || r == E_TOOBIG) {
 		struct generation g = c->gen;
 
-		/* Its file was damaged: find out which pair there is. */
+		/* Its file was damaged: find out which pair there is, and if there is none go back to the key before. */
 		slog(SLOG_ERROR, "%s: the new certificate is lost: %s", g.id, e.msg);
-		g.state = GEN_IDLE;
+		g.state = g.rotate && g.back ? GEN_SWITCHED : GEN_IDLE;
+		g.proved = g.proved && g.state == GEN_IDLE;
 		c->pair = PAIR_UNKNOWN;
 		(void)rotation_step(c, &g);
 		return;
@@ -224,6 +234,7 @@ serve_old(struct credential *c)
 		return;
 	generation_drop_cert(c->en->s, g.id, GEN_OLD_FILE);
 	c->pair = PAIR_MATCH;
+	replaced(c);
 	slog(SLOG_ERROR, "%s: the new certificate is of no use, the one before is served again", g.id);
 	(void)err_set(&e, E_AUTH, "the new certificate was refused: the one before is served again");
 	rotation_failed(c, "renew", NULL, &e);

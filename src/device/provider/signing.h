@@ -23,7 +23,10 @@ int signing_begin(struct signing *s, struct err *e) MUST_CHECK;
 int signing_update(struct signing *s, struct bytes data, struct err *e) MUST_CHECK;
 /* Append the signature of what was hashed. */
 int signing_finish(struct buf *sig, struct signing *s, struct err *e) MUST_CHECK;
-/* Append the signature of a digest; without one set, of the octets themselves.  Ed25519: of the message. */
+/*
+ * Append the signature of a digest; without one set, of the octets themselves.  Ed25519: of the message.  It is verified
+ * before: E_FORMAT when the service's answer is not the key's.
+ */
 int signing_sign(struct buf *sig, const struct signing *s, struct bytes in, struct err *e) MUST_CHECK;
 
 #endif

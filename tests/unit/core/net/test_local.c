@@ -3,7 +3,9 @@
 #include "core/net/local.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <sys/time.h>
 #include <cmocka.h>
 
 #include "tests/unit/core/net/unix_peer.h"
@@ -228,7 +230,27 @@ nobody_there_is_unavailable_and_named(void **state)
 	assert_int_equal(local_run(&a, path, "GET", "/", (struct bytes){ 0 }, PATIENCE_MS, &e), E_USAGE);
 }
 
-/* A backlog that is full makes connect() wait. */
+static void
+on_signal(int n)
+{
+	(void)n;
+}
+
+/* Signals of a program that has us in it: one each millisecond, or none. */
+static void
+set_signals(bool on)
+{
+	struct sigaction how = { .sa_handler = on ? on_signal : SIG_DFL };
+	struct itimerval each = { .it_interval = { .tv_usec = on ? 1000 : 0 }, .it_value = { .tv_usec = on ? 1000 : 0 } };
+
+	if (on)
+		assert_int_equal(sigaction(SIGALRM, &how, NULL), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &each, NULL), 0);
+	if (!on)
+		assert_int_equal(sigaction(SIGALRM, &how, NULL), 0);
+}
+
+/* A backlog that is full makes connect() wait; signals do not end that. */
 static void
 a_service_that_accepts_nobody_is_given_up_at_the_deadline(void **state)
 {
@@ -248,6 +270,10 @@ a_service_that_accepts_nobody_is_given_up_at_the_deadline(void **state)
 		(void)connect(waiting[i], (struct sockaddr *)&sa, sizeof(sa));
 	}
 	assert_int_equal(local_run(&a, sa.sun_path, "GET", "/", (struct bytes){ 0 }, 30, &e), E_UNAVAIL);
+	set_signals(true);
+	assert_int_equal(local_run(&a, sa.sun_path, "GET", "/", (struct bytes){ 0 }, 30, &e), E_UNAVAIL);
+	set_signals(false);
+	assert_string_equal(e.msg, "no answer in time");
 	for (size_t i = 0; i < N_OF(waiting); i++)
 		(void)close(waiting[i]);
 	(void)close(listener);

@@ -80,6 +80,7 @@ a_broken_block_spoils_the_whole(void **state)
 		BROKEN("AQ!D"), BROKEN("AR=="), BROKEN("AQJ="), BROKEN("Proc-Type: 4,ENCRYPTED\n\nAQID"),
 		"-----BEGIN CERTIFICATE-----\nAQID\n", "-----BEGIN CERTIFICATE-----\nAQID\n-----END PRIVATE KEY-----\n",
 		"-----BEGIN CERTIFICATE-----\nAQID -----END CERTIFICATE-----\n",
+		"-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE----------BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n",
 	};
 
 	(void)state;

@@ -19,7 +19,7 @@ ssize_t __wrap_read(int fd, void *p, size_t n);
 
 static int armed_flags, n_armed, n_rung;
 static int64_t armed_for_s;
-static bool clock_was_set;
+static bool clock_was_set, clock_is_being_set;
 static struct loop *loop;
 
 /* What was asked for is noted; the real timer expires at once, so that nothing waits. */
@@ -31,7 +31,11 @@ __wrap_timerfd_settime(int fd, int flags, const struct itimerspec *at, struct it
 	armed_flags = flags;
 	armed_for_s = at->it_value.tv_sec - clock_now();
 	n_armed++;
-	return __real_timerfd_settime(fd, 0, &soon, was);
+	if (__real_timerfd_settime(fd, 0, &soon, was) != 0 || !clock_is_being_set)
+		return 0;
+	clock_is_being_set = false;
+	errno = ECANCELED;
+	return -1;
 }
 
 ssize_t
@@ -59,7 +63,7 @@ setup(void **state)
 {
 	(void)state;
 	n_armed = n_rung = 0;
-	clock_was_set = false;
+	clock_was_set = clock_is_being_set = false;
 	loop = loop_new();
 	return 0;
 }
@@ -130,6 +134,21 @@ it_may_go_inside_its_own_callback(void **state)
 	alarm_free(NULL);
 }
 
+/* timerfd_settime(2), NOTES: it is armed then, but for a time that was reckoned by the clock before. */
+static void
+a_clock_that_is_set_between_ringing_and_arming_arms_anew(void **state)
+{
+	struct alarm *a = alarm_new(loop, ALARM_EACH_S, ring, NULL);
+
+	(void)state;
+	clock_is_being_set = true;
+	assert_int_equal(loop_run(loop), 0);
+	assert_false(clock_is_being_set);
+	assert_int_equal(n_rung, 3);
+	assert_int_equal(n_armed, 5);
+	alarm_free(a);
+}
+
 int
 main(void)
 {
@@ -137,6 +156,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(it_rings_again_and_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_waits_for_the_wall_clock_and_hears_when_that_is_set, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_clock_that_was_set_rings_and_arms_anew, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_clock_that_is_set_between_ringing_and_arming_arms_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_may_go_inside_its_own_callback, setup, teardown),
 	};
 

@@ -693,6 +693,218 @@ a_pair_is_not_switched_under_an_exchange_that_uses_it(void **state)
 	assert_int_not_equal(*slot_of(KEY), key);
 }
 
+/* --- what reviewers found --- */
+
+static void
+a_server_that_asks_for_a_day_is_left_alone_for_a_day(void **state)
+{
+	(void)state;
+	live_until_due();
+	server.says = JOB_BUSY;
+	server.retry_after_s = 2 * DAY_S; /* counts as a day, and a bit by chance */
+	pass(DAY_S - 2, HOUR_S / 2);
+	assert_int_equal(server.asked, 1);
+	server.says = JOB_DONE;
+	pass(HOUR_S * 3, MINUTE_S);
+	assert_int_equal(server.issued, 1);
+}
+
+static void
+a_clock_that_is_set_back_by_hours_leaves_no_pause_behind(void **state)
+{
+	(void)state;
+	live_until_due();
+	server.down = true;
+	pass(12 * HOUR_S, MINUTE_S);
+	world_now += 12 * HOUR_S;
+	pump();
+	assert_true(credential()->gen.next_try > world_now);
+	server.down = false;
+	world_now -= 12 * HOUR_S;
+	pass(2 * MINUTE_S, MINUTE_S);
+	assert_int_equal(server.issued, 1);
+}
+
+/* An exchange that took longer than it was waited for says nothing of the pair that came after. */
+static void
+what_is_heard_of_the_pair_before_proves_nothing(void **state)
+{
+	(void)state;
+	live_until_due();
+	server.no_proof = true;
+	assert_int_equal(need(), 0);
+	pass(80, 1);
+	assert_int_equal(credential()->gen.number, 2);
+	engine_used(engine, ID, true);
+	pump();
+	assert_int_equal(credential()->gen.state, GEN_SWITCHED);
+	assert_false(credential()->gen.proved);
+	assert_int_equal(need(), 0);
+	keys[*slot_of(KEY)].proved = true;
+	engine_used(engine, ID, true);
+	pump();
+	assert_int_equal(credential()->gen.state, GEN_IDLE);
+}
+
+/* A second credential: the managed certificate `web` with a key of somebody's choice. */
+static struct issuance
+web_with(const char *key)
+{
+	struct issuance i = managed(METHOD_SELF_SIGNED);
+
+	i.pk = (char *)(uintptr_t)key;
+	return i;
+}
+
+static bool
+belongs(const char *cert_id, const char *key_id)
+{
+	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX), der = { 0 };
+	struct cert c;
+	struct err e;
+
+	return certs_read(&pem, &settings, cert_id, &e) == 0 && leaf_of(&c, &der, bytes_of_buf(&pem)) &&
+	    *slot_of(key_id) >= 0 && bytes_equal(c.spki, spki_of(*slot_of(key_id)));
+}
+
+static void
+a_key_that_two_certificates_share_stays(void **state)
+{
+	struct issuance i = web_with(KEY);
+	int key;
+
+	(void)state;
+	settings.issuance = &i;
+	settings.n_issuance = 1;
+	engine_configure(engine, &settings);
+	assert_int_equal(need(), 0);
+	pass(10 * MINUTE_S, MINUTE_S);
+	assert_true(belongs(ID, KEY) && belongs("web", KEY));
+	key = *slot_of(KEY);
+	pass(200 * DAY_S, HOUR_S);
+	assert_int_equal(*slot_of(KEY), key);
+	assert_true(belongs(ID, KEY) && belongs("web", KEY));
+	assert_true(engine_find(engine, "web")->life.not_after > world_now);
+	assert_true(credential()->life.not_after > world_now);
+	assert_non_null(strstr(told, "is not replaced"));
+}
+
+static void
+a_key_whose_id_is_that_of_anothers_successor_is_not_deleted(void **state)
+{
+	struct issuance i = web_with(TEMP);
+	int key;
+
+	(void)state;
+	live();
+	i.days = 3650;
+	settings.issuance = &i;
+	settings.n_issuance = 1;
+	engine_configure(engine, &settings);
+	pump();
+	assert_true(belongs("web", TEMP));
+	key = *slot_of(TEMP);
+	world_now = rotation_renew_at(credential());
+	pump();
+	assert_true(credential()->life.not_before > BEGIN_S + DAY_S);
+	assert_int_equal(*slot_of(TEMP), key);
+	assert_true(belongs("web", TEMP) && belongs(ID, KEY));
+}
+
+/* Nor is the bootstrap's, which is no credential. */
+static void
+a_bootstrap_key_that_is_named_like_a_successor_is_not_deleted(void **state)
+{
+	(void)state;
+	live();
+	settings.est_auth.bootstrap_pk = (char *)TEMP;
+	*slot_of(TEMP) = *slot_of("boot-key");
+	engine_configure(engine, &settings);
+	world_now = rotation_renew_at(credential());
+	pump();
+	assert_int_equal(server.issued, 1);
+	assert_int_equal(*slot_of(TEMP), *slot_of("boot-key"));
+}
+
+static void
+an_identity_that_others_replace_is_no_longer_the_one_that_was_refused(void **state)
+{
+	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX);
+	struct name n = device_name();
+	struct err e;
+
+	(void)state;
+	live();
+	engine_used(engine, ID, false);
+	pump();
+	assert_false(rotation_usable(credential(), world_now));
+	put_cert(&pem, spki_of(*slot_of(KEY)), &n, world_now, world_now + server.life_s);
+	assert_int_equal(certs_write(&settings, ID, bytes_of_buf(&pem), &e), 0);
+	assert_int_equal(need(), 0);
+	assert_int_equal(server.asked, 0);
+}
+
+static void
+a_preloaded_identity_that_was_refused_has_its_turn_again(void **state)
+{
+	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX);
+	char path[PLACE_MAX];
+	struct preloaded row = { .id = (char *)ID, .path = path };
+	struct name n = device_name();
+	struct err e;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/mine.pem", home_now);
+	settings.preloaded = &row;
+	settings.n_preloaded = 1;
+	engine_configure(engine, &settings);
+	*slot_of(KEY) = make_key();
+	put_cert(&pem, spki_of(*slot_of(KEY)), &n, world_now, world_now + 9 * DAY_S);
+	assert_int_equal(__real_file_write(path, bytes_of_buf(&pem), 0644, &e), 0);
+	assert_int_equal(need(), 0);
+	engine_used(engine, ID, false);
+	assert_int_equal(need(), E_POLICY);
+	pass(HOUR_S, MINUTE_S);
+	assert_int_equal(need(), 0);
+	/* Somebody puts another in its place: that was refused by nobody. */
+	engine_used(engine, ID, false);
+	assert_int_equal(need(), E_POLICY);
+	buf_reset(&pem);
+	put_cert(&pem, spki_of(*slot_of(KEY)), &n, world_now, world_now + 9 * DAY_S);
+	assert_int_equal(__real_file_write(path, bytes_of_buf(&pem), 0644, &e), 0);
+	assert_int_equal(need(), 0);
+}
+
+static void
+a_successors_key_that_certd_may_not_ask_for_hinders_no_new_start(void **state)
+{
+	(void)state;
+	live();
+	keyd_secret = TEMP;
+	*slot_of(KEY) = *before_of(KEY) = -1; /* lost, whatever it was */
+	keyd_fixed = true;
+	had_pair = false;
+	engine_look(engine, ID);
+	pass(HOUR_S, MINUTE_S);
+	assert_int_equal(credential()->pair, PAIR_MATCH);
+	assert_true(pair_served());
+}
+
+static void
+a_proof_that_is_never_given_does_not_stop_the_next_renewal(void **state)
+{
+	(void)state;
+	live_until_due();
+	server.no_proof = true; /* it answers each question but the one that proves */
+	pass(HOUR_S, MINUTE_S);
+	assert_int_equal(credential()->gen.state, GEN_SWITCHED);
+	assert_int_equal(credential()->gen.number, 2);
+	pass(85 * DAY_S, HOUR_S);
+	assert_true(credential()->gen.number >= 3);
+	assert_string_not_equal(server.client, "boot-key");
+	assert_true(credential()->life.not_after > world_now + 50 * DAY_S);
+}
+
 /* --- what is told --- */
 
 static void
@@ -767,6 +979,16 @@ main(void)
 		T(a_managed_certificate_is_asked_for_by_the_identity_which_is_made_first),
 		T(a_managed_certificate_that_its_server_never_takes_is_served_all_the_same),
 		T(a_pair_is_not_switched_under_an_exchange_that_uses_it),
+		T(a_server_that_asks_for_a_day_is_left_alone_for_a_day),
+		T(a_clock_that_is_set_back_by_hours_leaves_no_pause_behind),
+		T(what_is_heard_of_the_pair_before_proves_nothing),
+		T(a_key_that_two_certificates_share_stays),
+		T(a_key_whose_id_is_that_of_anothers_successor_is_not_deleted),
+		T(a_bootstrap_key_that_is_named_like_a_successor_is_not_deleted),
+		T(an_identity_that_others_replace_is_no_longer_the_one_that_was_refused),
+		T(a_preloaded_identity_that_was_refused_has_its_turn_again),
+		T(a_successors_key_that_certd_may_not_ask_for_hinders_no_new_start),
+		T(a_proof_that_is_never_given_does_not_stop_the_next_renewal),
 		T(the_status_says_it_all),
 	};
 

@@ -149,6 +149,25 @@ a_damaged_state_is_refused_or_harmless(void **state)
 	}
 }
 
+/* What is told of a failure may be cut anywhere; it is a note, and no reason to lose the state. */
+static void
+words_that_were_cut_within_a_letter_cost_no_state(void **state)
+{
+	struct generation g = full(), got;
+	AUTO_BUF text = { 0 };
+	struct err e;
+
+	(void)state;
+	memset(g.error.text, 'x', sizeof(g.error.text) - 2);
+	g.error.text[sizeof(g.error.text) - 2] = '\xc3';
+	g.error.text[sizeof(g.error.text) - 1] = 0;
+	generation_encode(&text, &g);
+	assert_int_equal(generation_decode(&got, bytes_of_buf(&text), &e), 0);
+	assert_int_equal(got.state, g.state);
+	assert_int_equal(got.error.time, g.error.time);
+	assert_int_equal(strncmp(got.error.text, "xxx", 3), 0);
+}
+
 static void
 a_torn_or_foreign_file_is_put_aside(void **state)
 {
@@ -222,6 +241,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(what_is_saved_is_loaded, setup, teardown),
 		cmocka_unit_test(every_state_has_a_name_of_its_own),
 		cmocka_unit_test(a_damaged_state_is_refused_or_harmless),
+		cmocka_unit_test_setup_teardown(words_that_were_cut_within_a_letter_cost_no_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_torn_or_foreign_file_is_put_aside, setup, teardown),
 		cmocka_unit_test_setup_teardown(certificates_stand_beside_it_and_half_written_ones_are_swept, setup, teardown),
 		cmocka_unit_test_setup_teardown(so_are_those_among_the_certificates_that_are_served, setup, teardown),

@@ -151,7 +151,7 @@ pauses_grow_to_six_hours_and_shrink_towards_the_end(void **state)
 	assert_int_equal(policy_pause(&p, &life, at, UINT32_MAX, UINT32_MAX, -1), 6 * HOUR);
 	assert_int_equal(policy_pause(&p, &life, life.not_after - DAY, 50, UINT32_MAX, -1), 2 * HOUR);
 	assert_int_equal(policy_pause(&p, &life, life.not_after - HOUR, 50, UINT32_MAX, -1), 5 * MINUTE);
-	assert_int_equal(policy_pause(&p, &life, life.not_after - 1, 50, UINT32_MAX, -1), 10);
+	assert_int_equal(policy_pause(&p, &life, life.not_after - 1, 50, UINT32_MAX, -1), MINUTE);
 	assert_int_equal(policy_pause(&p, &life, life.not_after, 50, UINT32_MAX, -1), HOUR);
 	p.retry = (struct policy_span){ .n = 5 * MINUTE };
 	assert_int_equal(policy_pause(&p, &life, at, 50, UINT32_MAX, -1), 5 * MINUTE);

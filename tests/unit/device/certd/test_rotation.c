@@ -308,6 +308,38 @@ a_disk_that_is_full_stops_nothing_but_the_renewal(void **state)
 	check_at_rest(2);
 }
 
+/* The new certificate is torn in the moment in which only the key is in its place: the key before comes back. */
+static void
+a_new_certificate_that_is_lost_after_its_key_was_switched_brings_the_old_pair_back(void **state)
+{
+	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX);
+	char path[PLACE_MAX * 2];
+	int old, waited = 0;
+	struct err e;
+
+	(void)state;
+	live_until_due();
+	old = *slot_of(KEY);
+	world_now += 2;
+	while (*slot_of(KEY) == old && waited++ < 100) {
+		engine_turn(engine);
+		disk_full = queue != NULL && queue->j.kind == JOB_SWITCH; /* the certificate cannot follow */
+		(void)work_one();
+	}
+	assert_int_equal(credential()->gen.state, GEN_SWITCHING);
+	stop();
+	assert_int_equal(generation_path(path, &settings, ID, GEN_NEW_FILE, &e), 0);
+	assert_int_equal(__real_file_write(path, bytes_of("-----BEGIN"), 0644, &e), 0);
+	disk_full = false;
+	settings.est_auth.bootstrap_cert = settings.est_auth.bootstrap_pk = NULL;
+	restart();
+	pass(10 * MINUTE_S, MINUTE_S);
+	assert_true(pair_served());
+	pass(7 * HOUR_S, MINUTE_S);
+	check_at_rest(2);
+	assert_true(credential()->life.not_before > BEGIN_S + DAY_S);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, world_open, world_close)
 
 int
@@ -324,6 +356,7 @@ main(void)
 		T(state_that_is_torn_is_put_aside_and_found_out_again),
 		T(a_key_that_fell_back_takes_its_certificate_with_it),
 		T(a_disk_that_is_full_stops_nothing_but_the_renewal),
+		T(a_new_certificate_that_is_lost_after_its_key_was_switched_brings_the_old_pair_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

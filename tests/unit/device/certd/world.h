@@ -120,6 +120,7 @@ static struct {
 } slots[SLOTS_MAX];
 static int n_slots;
 static bool keyd_down, keyd_fixed; /* fixed: it replaces no key */
+static const char *keyd_secret;    /* about this ID it answers nobody; NULL: about none */
 
 static int *
 slot_of(const char *id)
@@ -177,6 +178,7 @@ static struct {
 	bool down;
 	bool refuses_new;           /* pairs that it has not taken before */
 	bool refuses_identity;      /* any pair but the bootstrap's */
+	bool no_proof;              /* /cacerts breaks off */
 	unsigned asked, issued, probed;
 	char url[JOB_URL_MAX], client[ID_MAX];
 	bool reenroll;
@@ -352,6 +354,8 @@ play_key(struct job_result *r, const struct job *j)
 
 	if (keyd_down) {
 		outcome(r, JOB_KEY_FAILED, "", "the Keys Service does not answer");
+	} else if (keyd_secret != NULL && strcmp(j->client_key, keyd_secret) == 0) {
+		outcome(r, JOB_KEY_FAILED, "not-authorised", "not yours");
 	} else if (j->kind == JOB_MATCH) {
 		play_match(r, j);
 	} else if (j->kind == JOB_SWITCH) {
@@ -426,7 +430,10 @@ work_one(void)
 	queue = t->next;
 	if (t->j.kind == JOB_PROBE) {
 		server.probed++;
-		(void)handshake(&r, &t->j);
+		if (server.no_proof)
+			outcome(&r, JOB_BUSY, "", "status 500");
+		else
+			(void)handshake(&r, &t->j);
 	} else if (t->j.kind == JOB_EST)
 		play_est(&r, &t->j);
 	else if (t->j.kind == JOB_SIGN)
@@ -638,6 +645,7 @@ world_open(void **state)
 	make_dir("certs");
 	power_steps = power_cut_at = 0;
 	power_off = keyd_down = keyd_fixed = disk_full = had_pair = false;
+	keyd_secret = NULL;
 	n_keys = n_slots = 0;
 	told[0] = 0;
 	world_now = BEGIN_S;

@@ -17,6 +17,7 @@ struct fake_keyd {
 	size_t good_for;         /* so many private operations a handle, then it is refused; 0: any number */
 	enum { FAKE_SAME, FAKE_GONE, FAKE_OTHER, FAKE_NONSENSE } later; /* what a pair loaded anew is */
 	struct key *other;
+	bool lies;               /* signs with `other` */
 	struct unix_peer peer;
 	/* in the child */
 	size_t loads, operations;
@@ -48,14 +49,15 @@ fake_refuse(struct buf *out, const char *why)
 static inline void
 fake_private(struct buf *out, const struct fake_keyd *f, const char *member, const char *algorithm, struct bytes in)
 {
-	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(key_evp(f->key), NULL);
+	EVP_PKEY *key = key_evp(f->lies ? f->other : f->key);
+	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(key, NULL);
 	EVP_MD_CTX *m = EVP_MD_CTX_new();
 	uint8_t sig[1024];
 	size_t n = sizeof(sig);
 	bool ok;
 
 	if (strcmp(algorithm, "EdDSA") == 0) {
-		ok = EVP_DigestSignInit(m, NULL, NULL, NULL, key_evp(f->key)) == 1 &&
+		ok = EVP_DigestSignInit(m, NULL, NULL, NULL, key) == 1 &&
 		    EVP_DigestSign(m, sig, &n, in.p, in.n) == 1;
 	} else {
 		ok = EVP_PKEY_sign_init(c) == 1;

@@ -26,7 +26,7 @@ start(struct fake_keyd *f, enum key_type t)
 
 	f->id = "device-id";
 	assert_int_equal(key_generate(&f->key, t, &e), 0);
-	if (f->later == FAKE_OTHER)
+	if (f->later == FAKE_OTHER || f->lies)
 		assert_int_equal(key_generate(&f->other, t, &e), 0);
 	unix_peer_start(&f->peer, fake_answer, f);
 	assert_int_equal(provider_use(f->peer.path, &e), 0);
@@ -323,6 +323,35 @@ a_signature_of_the_wrong_size_is_refused(void **state)
 	}
 }
 
+/* A service that is broken, or has another key by that name now: it shows before anybody relies on the signature. */
+static void
+a_signature_of_another_key_is_not_given_out(void **state)
+{
+	static const int paddings[] = { RSA_PKCS1_PADDING, RSA_PKCS1_PSS_PADDING };
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(types) + 1; i++) {
+		struct fake_keyd f = { .lies = true };
+		EVP_MD_CTX *m = EVP_MD_CTX_new();
+		EVP_PKEY_CTX *c = NULL;
+		AUTO(key) k = NULL;
+		uint8_t sig[1024];
+		size_t n = sizeof(sig);
+		enum key_type t = i < N_OF(types) ? types[i] : KEY_RSA_2048;
+
+		start(&f, t);
+		k = must_load(&f);
+		assert_int_equal(EVP_DigestSignInit_ex(m, &c, t == KEY_ED25519 ? NULL : "SHA256", NULL, NULL, key_evp(k), NULL), 1);
+		if (EVP_PKEY_is_a(key_evp(k), "RSA"))
+			assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(c, paddings[i == N_OF(types)]), 1);
+		assert_int_not_equal(EVP_DigestSign(m, sig, &n, (const uint8_t *)"data", 4), 1);
+		assert_int_equal(ERR_GET_REASON(ERR_peek_error()), -E_FORMAT);
+		ERR_clear_error();
+		EVP_MD_CTX_free(m);
+		stop(&f);
+	}
+}
+
 static void
 why_a_key_is_not_had_is_told(void **state)
 {
@@ -417,6 +446,7 @@ main(void)
 		cmocka_unit_test(a_handle_that_ends_is_had_again_for_the_same_pair_only),
 		cmocka_unit_test(a_handle_alone_that_ends_has_ended),
 		cmocka_unit_test(a_signature_of_the_wrong_size_is_refused),
+		cmocka_unit_test(a_signature_of_another_key_is_not_given_out),
 		cmocka_unit_test(why_a_key_is_not_had_is_told),
 		cmocka_unit_test(keys_of_our_own_are_as_ever_with_the_provider_in_front),
 	};
