@@ -6,11 +6,12 @@
 
 #define HASH_SHOWN 9 /* characters of the hash in a file's name, with the dash */
 
-static const struct verb *const tables[] = { status_verbs, key_verbs, service_verbs, NULL };
+static const struct verb *const tables[] = { status_verbs, key_verbs, config_verbs, service_verbs, NULL };
 
 static const struct verb_group groups[] = {
 	{ NULL, "See and steer, and the services themselves" },
 	{ "key", "Keys of the Keys Service" },
+	{ "config", "From one configuration file to the services' own" },
 	{ NULL, NULL },
 };
 
@@ -22,8 +23,10 @@ const struct program agent_program = {
 	.groups = groups,
 	.man_description = "The Keys Service and the Certificates Service of a device, drop\\-in for those of the\n"
 	    "Azure IoT Identity Service: the same sockets, configuration files and places on disk.\n"
-	    "Called as \\fBaziot\\-keyd\\fR or \\fBaziot\\-certd\\fR it is that service.\n",
-	.man_sections = ".SH FILES\n.TP\n.I /etc/aziot/keyd/config.toml, /etc/aziot/keyd/config.d/*.toml\n"
+	    "Called as \\fBaziot\\-keyd\\fR or \\fBaziot\\-certd\\fR it is that service; \\fBaziotctl\\fR and\n"
+	    "\\fBiotedge\\fR are other names of it.\n",
+	.man_sections = ".SH FILES\n.TP\n.I /etc/aziot/config.toml\nWhat \\fBconfig apply\\fR reads.\n"
+	    ".TP\n.I /etc/aziot/keyd/config.toml, /etc/aziot/keyd/config.d/*.toml\n"
 	    "Configuration of the Keys Service.\n"
 	    ".TP\n.I /etc/aziot/certd/config.toml, /etc/aziot/certd/config.d/*.toml\n"
 	    "Configuration of the Certificates Service.\n"
@@ -37,14 +40,33 @@ const struct program agent_program = {
 	    ".TP\n.B HTTPS_PROXY, NO_PROXY\nThe proxy for EST servers, and the hosts that need none.\n",
 };
 
+static const char *
+base_of(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return slash != NULL ? slash + 1 : name;
+}
+
+struct program
+agent_program_as(const char *name)
+{
+	static const char *const names[] = { "aziotctl", "iotedge" };
+	struct program p = agent_program;
+
+	for (size_t i = 0; i < N_OF(names); i++)
+		if (strcmp(base_of(name), names[i]) == 0)
+			p.name = names[i];
+	return p;
+}
+
 const char *
 agent_service_of(const char *name)
 {
 	static const struct {
 		const char *name, *verb;
 	} names[] = { { "aziot-keyd", "keyd" }, { "aziot-certd", "certd" } };
-	const char *slash = strrchr(name, '/');
-	const char *base = slash != NULL ? slash + 1 : name;
+	const char *base = base_of(name);
 
 	for (size_t i = 0; i < N_OF(names); i++)
 		if (strcmp(base, names[i].name) == 0)

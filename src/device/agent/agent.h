@@ -12,6 +12,13 @@ extern const struct program agent_program;
 extern const struct verb service_verbs[]; /* keyd, certd */
 extern const struct verb status_verbs[];  /* status, metrics, renew, pause, resume */
 extern const struct verb key_verbs[];     /* key list, show, file, forget */
+extern const struct verb config_verbs[];  /* config apply, mp, import */
+
+/*
+ * The program's record under the name that it was called by: "aziotctl" and "iotedge" are other names for the same
+ * verbs, anything else is estuary-agent.
+ */
+struct program agent_program_as(const char *name);
 
 /* The verb ("keyd", "certd") that a name such as "aziot-keyd" or "/usr/libexec/.../aziot-certd" stands for, or NULL. */
 const char *agent_service_of(const char *name);

@@ -10,6 +10,7 @@ int
 main(int argc, char **argv)
 {
 	const char *service = argc > 0 ? agent_service_of(argv[0]) : NULL;
+	struct program program = agent_program_as(argc > 0 ? argv[0] : "");
 	char **words;
 	int status;
 
@@ -19,12 +20,12 @@ main(int argc, char **argv)
 		argv++;
 	}
 	if (service == NULL)
-		return program_main(&agent_program, argc, argv);
+		return program_main(&program, argc, argv);
 	words = mem_zalloc_n((size_t)argc + 2, sizeof(*words));
 	words[0] = argv[0];
 	words[1] = mem_strdup(service);
 	memcpy(words + 2, argv + 1, ((size_t)argc - 1) * sizeof(*words));
-	status = program_main(&agent_program, argc + 1, words);
+	status = program_main(&program, argc + 1, words);
 	mem_free(words[1]);
 	mem_free(words);
 	return status;
