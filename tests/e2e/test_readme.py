@@ -72,6 +72,9 @@ def test_the_device_of_the_readme_enrols_and_renews_by_itself(fresh_server, tmp_
         for command in commands("A device that keeps itself"):
             if command.startswith(("export PATH", "sudo")):
                 continue
+            if "-provider" in command and "ESTUARY_SANITIZED" in os.environ:  # openssl has no sanitizer of its own
+                asan = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
+                command = f"export LD_PRELOAD={asan}\n{command}"
             if command.startswith("estuary-agent keyd"):
                 device.start()
                 wait_for("what the device gets", lambda: all((device.credential(i) or {}).get("proved") for i in ("est-id", "pump-tls")))
