@@ -161,7 +161,12 @@ def test_after_400_days_without_a_server_an_identity_comes_back_by_the_bootstrap
         config = device.prefix / "etc/aziot/certd/config.d/test-est-cert.toml"
         device.configure("certd", config.read_text().replace(f":{port}/", f":{server.device_port}/"), config.name)
         device.certd.reload()
-        clock.step(2 * HOUR)
+        for _ in range(5):  # a try may be under way that knows the old port alone: the longest pause is an hour
+            before = credential(device)["tries"]
+            clock.step(2 * HOUR)
+            wait_for("a try", lambda: credential(device)["tries"] != before)
+            if credential(device)["tries"] == 0:
+                break
         generation(device, 2, RENEWED_S)
         check_served(device)
         ask(device, pair.cn)
