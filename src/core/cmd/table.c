@@ -28,10 +28,10 @@ static const struct { uint32_t from, to; unsigned width; } widths[] = {
 
 /* What a state's colour is: red for what needs somebody, green for what is well. */
 static const struct { const char *state, *colour; } colours[] = {
-	{ "active", "\033[32m" }, { "ok", "\033[32m" }, { "live", "\033[32m" }, { "fresh", "\033[32m" },
+	{ "active", "\033[32m" }, { "ok", "\033[32m" }, { "live", "\033[32m" }, { "fresh", "\033[32m" }, { "assigned", "\033[32m" },
 	{ "refused", "\033[31m" }, { "revoked", "\033[31m" }, { "forked", "\033[31m" },
-	{ "missing", "\033[31m" }, { "failing", "\033[31m" }, { "corrupt", "\033[31m" },
-	{ "expired", "\033[33m" }, { "renewing", "\033[36m" }, { "expected", "\033[36m" },
+	{ "missing", "\033[31m" }, { "failing", "\033[31m" }, { "failed", "\033[31m" }, { "corrupt", "\033[31m" },
+	{ "expired", "\033[33m" }, { "renewing", "\033[36m" }, { "assigning", "\033[36m" }, { "expected", "\033[36m" },
 	{ "superseded", "\033[2m" }, { "used", "\033[2m" }, { "disabled", "\033[2m" }, { "retired", "\033[2m" },
 };
 

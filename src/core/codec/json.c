@@ -48,6 +48,34 @@ json_parse(json_t **out, struct bytes text, struct err *e)
 	return err_set(e, E_FORMAT, "json:%d:%d: %s", why.line, why.column, why.text);
 }
 
+/* How deep the text goes, as far as its strings end; what is no JSON is left to the parser. */
+static bool
+within(struct bytes text, unsigned depth)
+{
+	unsigned at = 0;
+	bool quoted = false;
+
+	for (size_t i = 0; i < text.n; i++) {
+		uint8_t c = text.p[i];
+
+		if (quoted && c == '\\')
+			i++;
+		else if (c == '"')
+			quoted = !quoted;
+		else if (!quoted && (c == '[' || c == '{') && ++at > depth)
+			return false;
+		else if (!quoted && (c == ']' || c == '}') && at != 0)
+			at--;
+	}
+	return true;
+}
+
+int
+json_parse_within(json_t **out, struct bytes text, unsigned depth, struct err *e)
+{
+	return within(text, depth) ? json_parse(out, text, e) : err_set(e, E_FORMAT, "json: more than %u levels deep", depth);
+}
+
 static int
 put_chunk(const char *p, size_t n, void *ctx)
 {

@@ -17,6 +17,8 @@ AUTO_DEFINE_OSSL(json_t, json_decref)
 extern const char json_guest;
 /* One JSON value, duplicates refused, nothing after it; E_FORMAT names line and column. */
 int json_parse(json_t **out, struct bytes text, struct err *e) MUST_CHECK;
+/* The same from strangers: brackets and braces more than `depth` deep are E_FORMAT before anything is built. */
+int json_parse_within(json_t **out, struct bytes text, unsigned depth, struct err *e) MUST_CHECK;
 /* Append compact JSON (sorted as inserted), or indented when pretty. */
 void json_print(struct buf *out, const json_t *v, bool pretty);
 /* A member's string / integer / boolean, or the default when absent or of another type. */

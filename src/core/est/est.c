@@ -5,11 +5,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/base/mem.h"
 #include "core/base/text.h"
 #include "core/codec/base64.h"
 #include "core/codec/media.h"
 
-static const char root[] = "/.well-known/est/";
+static const char root[] = "/.well-known/est";
 
 static const struct est_op_row ops[EST_OP_COUNT] = {
 	{ EST_NONE,           "",               "",     false },
@@ -42,47 +43,106 @@ est_is_op_name(const char *s)
 	return op_by_name(s) != EST_NONE;
 }
 
-/* The octets from `from` up to `to` as a label, when they may be one. */
-static int
-take_label(char label[EST_LABEL_MAX + 1], const char *from, const char *to, struct err *e)
-{
-	size_t n = (size_t)(to - from);
+/* Words of other services' paths: they begin them, or (a registration, after its scope) stand further on. */
+static const struct { const char *word; bool anywhere; } taken[] = {
+	{ "health", false }, { "crl", false }, { "aia", false }, { "devices", true }, { "registrations", true },
+};
 
+static bool
+is_taken(const char *segment, bool first)
+{
+	for (size_t i = 0; i < N_OF(taken); i++)
+		if ((first || taken[i].anywhere) && strcasecmp(taken[i].word, segment) == 0)
+			return true;
+	return false;
+}
+
+static int
+check_segment(const char *from, size_t n, bool first, struct err *e)
+{
+	char segment[EST_LABEL_MAX + 1];
+
+	if (n == 0)
+		return err_set(e, E_USAGE, "has an empty segment");
 	if (n > EST_LABEL_MAX)
-		return err_set(
-		    e, E_NOTFOUND, "path: label of more than %d characters", EST_LABEL_MAX);
-	(void)memcpy(label, from, n);
-	label[n] = 0;
-	/* RFC 7030 3.2.2: a label is no operation's name, or "/cacerts/x" would mean two things. */
-	if (!text_valid_name(label, EST_LABEL_MAX) || est_is_op_name(label))
-		return err_set(e, E_NOTFOUND, "path: not a label");
+		return err_set(e, E_USAGE, "has a segment of more than %d characters", EST_LABEL_MAX);
+	(void)memcpy(segment, from, n);
+	segment[n] = 0;
+	if (!text_valid_name(segment, EST_LABEL_MAX) || segment[0] == '_')
+		return err_set(e, E_USAGE, "has a segment that is not of A-Z a-z 0-9 . _ -, beginning with a letter or digit");
+	if (est_is_op_name(segment))
+		return err_set(e, E_USAGE, "has the EST operation '%s' in it", segment);
+	if (is_taken(segment, first))
+		return err_set(e, E_USAGE, "has '%s' in it, which belongs to another service", segment);
 	return 0;
 }
 
 int
-est_route(enum est_op *op, char label[EST_LABEL_MAX + 1], const char *path, struct err *e)
+est_base_check(const char *base, struct err *e)
 {
-	char found[EST_LABEL_MAX + 1] = "";
-	const char *first, *slash, *last;
-	enum est_op o;
-	int r;
+	const char *s = base;
+	int r = 0;
 
-	if (strncmp(path, root, sizeof(root) - 1) != 0)
-		return err_set(e, E_NOTFOUND, "path: does not begin with %s", root);
-	first = last = path + sizeof(root) - 1;
-	slash = strchr(first, '/');
-	if (slash != NULL) {
-		r = take_label(found, first, slash, e);
-		if (r != 0)
-			return r;
-		last = slash + 1;
+	if (*s != '/' || strlen(base) > EST_BASE_MAX)
+		return err_set(e, E_USAGE, "is not / and up to %d characters", EST_BASE_MAX - 1);
+	while (r == 0 && *s == '/') {
+		size_t n = strcspn(s + 1, "/");
+
+		r = check_segment(s + 1, n, s == base, e);
+		s += 1 + n;
 	}
-	o = op_by_name(last);
-	if (o == EST_NONE)
-		return err_set(e, E_NOTFOUND, "path: not an EST operation");
-	*op = o;
-	(void)memcpy(label, found, sizeof(found));
+	return r;
+}
+
+/* The octets at `from` as a label, when they may be one. */
+static int
+take_label(struct est_target *t, const char *from, size_t n, struct err *e)
+{
+	if (n > EST_LABEL_MAX)
+		return err_set(
+		    e, E_NOTFOUND, "path: label of more than %d characters", EST_LABEL_MAX);
+	(void)memcpy(t->label, from, n);
+	t->label[n] = 0;
+	/* RFC 7030 3.2.2: a label is no operation's name, or "/cacerts/x" would mean two things. */
+	if (!text_valid_name(t->label, EST_LABEL_MAX) || est_is_op_name(t->label))
+		return err_set(e, E_NOTFOUND, "path: not a label");
 	return 0;
+}
+
+/* The n octets of path as a base path, with or without root behind it. */
+static int
+take_base(struct est_target *t, const char *path, size_t n, struct err *e)
+{
+	const size_t tail = sizeof(root) - 1;
+
+	if (n > tail && memcmp(path + n - tail, root, tail) == 0)
+		n -= tail;
+	if (n > EST_BASE_MAX)
+		return err_set(e, E_NOTFOUND, "path: base path of more than %d characters", EST_BASE_MAX);
+	(void)memcpy(t->base, path, n);
+	t->base[n] = 0;
+	return est_base_check(t->base, NULL) == 0 ? 0 :
+	    err_set(e, E_NOTFOUND, "path: neither %s nor a base path of a label", root);
+}
+
+int
+est_route(struct est_target *out, const char *path, struct err *e)
+{
+	const char *last = strrchr(path, '/');
+	size_t n = last != NULL ? (size_t)(last - path) : 0, at = sizeof(root) - 1;
+	struct est_target t = { .op = last != NULL ? op_by_name(last + 1) : EST_NONE };
+	int r = 0;
+
+	if (t.op == EST_NONE)
+		return err_set(e, E_NOTFOUND, "path: not an EST operation");
+	if (n < at || memcmp(path, root, at) != 0)
+		r = take_base(&t, path, n, e);
+	else if (n > at) /* RFC 7030 3.2.2: one segment may follow */
+		r = path[at] == '/' ? take_label(&t, path + at + 1, n - at - 1, e) :
+		    err_set(e, E_NOTFOUND, "path: does not begin with %s/", root);
+	if (r == 0)
+		*out = t;
+	return r;
 }
 
 /* The body without the blanks around it. */

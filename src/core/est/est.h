@@ -8,6 +8,7 @@
 #include "core/pki/der.h"
 
 #define EST_LABEL_MAX 64
+#define EST_BASE_MAX  200                 /* octets of a base path */
 #define EST_BODY_MAX  ((size_t)64 * 1024) /* octets of a request's body, before decoding */
 
 enum est_op {
@@ -24,11 +25,25 @@ struct est_op_row {
 const struct est_op_row *est_op_row(enum est_op op);       /* never NULL */
 bool est_is_op_name(const char *s);                        /* a label must not be one (RFC 7030 3.2.2) */
 
+/* Where a request goes.  Either label or base is "", or both are. */
+struct est_target {
+	enum est_op op;
+	char label[EST_LABEL_MAX + 1];
+	char base[EST_BASE_MAX + 1]; /* a label's base path, as it stands in the URL: "/est/eu" */
+};
 /*
- * "/.well-known/est[/label]/op" of a decoded path.  label is "" when absent.  E_NOTFOUND for
- * anything else (two labels, empty segments, other case, unknown operation), saying which part.
+ * The target of a decoded path: "/.well-known/est[/label]/op" (RFC 7030 3.2.2), or under a base path
+ * "BASE/op" and "BASE/.well-known/est/op".  A base path stands for its label, so no label follows it.  Which label has
+ * it, if any, is the caller's to look up, by exact comparison.  E_NOTFOUND for anything else (two labels, empty
+ * segments, other case, unknown operation), saying which part.
  */
-int est_route(enum est_op *op, char label[EST_LABEL_MAX + 1], const char *path, struct err *e) MUST_CHECK;
+int est_route(struct est_target *out, const char *path, struct err *e) MUST_CHECK;
+/*
+ * May it be a base path?  "/" and a segment, once or more; each segment up to EST_LABEL_MAX of [A-Za-z0-9._-] that begins with
+ * a letter or digit, and is not an operation's name nor one that belongs to another service of the listener.  So no base path
+ * has /.well-known or a dot segment in it, and no path is both one's operation and another's.  E_USAGE.
+ */
+int est_base_check(const char *base, struct err *e) MUST_CHECK;
 
 /*
  * The DER of a request from its body: base64 wrapped anyhow, PEM armour ("CERTIFICATE REQUEST" or

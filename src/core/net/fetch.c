@@ -99,6 +99,9 @@ on_connection(void *ctx, char *ip, char *local_ip, int port, int local_port)
 	r->connected = true;
 	if (!r->plain && check_tls(r, &ssl) != 0)
 		return CURL_PREREQFUNC_ABORT;
+	r->done = r->f->connect_only;
+	if (r->done)
+		return CURL_PREREQFUNC_ABORT; /* the one way out that sends nothing */
 	if (r->f->make_body != NULL && fill_body(r, ssl) != 0)
 		return CURL_PREREQFUNC_ABORT;
 	return CURL_PREREQFUNC_OK;
@@ -433,7 +436,7 @@ attempt(struct fetch_run *r, struct err *e)
 	r->wire = mem_dup(r->body.p != NULL ? r->body.p : (const uint8_t *)"", r->body.n);
 	if (r->f->make_body != NULL)
 		mem_wipe(r->wire, r->wire_n);
-	r->again = r->connected = r->too_big = r->framed = false;
+	r->again = r->done = r->connected = r->too_big = r->framed = false;
 	r->head_n = 0;
 	r->err = (struct err){ 0 };
 	fetch_tls_reset(&r->tls);

@@ -46,6 +46,8 @@ struct fetch {
 	const char *no_proxy;              /* hosts that are reached without it: fetch_without_proxy(); NULL: none */
 	/* Follow one redirect (307, 308; of a GET also 301 to 303) to https at the same host and port. */
 	bool same_origin_redirects;
+	/* Connect and verify, and go: no request is sent, and the answer says only how the connection was. */
+	bool connect_only;
 	const char *resolve;               /* "host:port:address" for tests; NULL: none */
 	unsigned connect_ms, total_ms;     /* 0: 10 s and 60 s */
 	int max_tls;                       /* 0, or TLS1_2_VERSION */
@@ -73,6 +75,7 @@ struct fetch_answer {
 	unsigned status;
 	char type[128];
 	char request_id[64];               /* X-Request-Id */
+	char label[160];                   /* X-Estuary-Label */
 	int64_t retry_after_s;             /* from seconds or an HTTP date; -1: none; at most a day */
 	char location[512];
 	char www_authenticate[256];

@@ -65,7 +65,7 @@ date_of(const char *value)
 static void
 forget_head(struct fetch_answer *a)
 {
-	a->type[0] = a->request_id[0] = a->location[0] = a->www_authenticate[0] = 0;
+	a->type[0] = a->request_id[0] = a->label[0] = a->location[0] = a->www_authenticate[0] = 0;
 	a->retry_after_s = -1;
 	a->peer_date = 0;
 }
@@ -81,6 +81,7 @@ read_field(struct fetch_answer *a, const char *line, size_t n)
 		a->peer_date = date_of(value);
 	else if (!field(line, n, "Content-Type", a->type, sizeof(a->type)) &&
 	    !field(line, n, "X-Request-Id", a->request_id, sizeof(a->request_id)) &&
+	    !field(line, n, "X-Estuary-Label", a->label, sizeof(a->label)) &&
 	    !field(line, n, "Location", a->location, sizeof(a->location)) &&
 	    a->www_authenticate[0] == 0)
 		(void)field(line, n, "WWW-Authenticate", a->www_authenticate, sizeof(a->www_authenticate));

@@ -23,6 +23,7 @@ struct fetch_run {
 	char *wire;              /* the body as libcurl sends it: wire_n octets that never move */
 	size_t wire_n;
 	size_t head_n;           /* octets of heads so far */
+	bool done;               /* connected, and that was all that was wanted */
 	bool connected;          /* whatever goes wrong later is the answer's fault */
 	bool again;              /* the body had another length: connect anew with that */
 	bool too_big;

@@ -160,7 +160,7 @@ is_cut_off(const struct fetch_run *r)
 {
 	unsigned status = r->a->status;
 
-	return !r->plain && !r->framed && !r->tls.closed && status != 204 && status != 304 &&
+	return !r->done && !r->plain && !r->framed && !r->tls.closed && status != 204 && status != 304 &&
 	    strcmp(r->f->method, "HEAD") != 0;
 }
 
@@ -175,6 +175,8 @@ fetch_explain(const struct fetch_run *r, CURLcode rc, const char *words, struct 
 		words = "the connection was cut off in the answer";
 	}
 	r->a->tls_alert = r->tls.alert;
+	if (r->done)
+		rc = CURLE_OK;
 	r->a->cause = rc == CURLE_OK ? FETCH_OK : cause_of(r, rc);
 	if (rc == CURLE_OK)
 		return 0;

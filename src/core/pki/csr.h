@@ -56,6 +56,9 @@ struct csr_want {
 	const char *challenge;       /* NULL: no challengePassword */
 	bool ca;                     /* ask for basicConstraints CA:TRUE, pathlen 0 and keyCertSign */
 	bool client_auth;            /* ask for EKU clientAuth */
+	bool server_auth;            /* and serverAuth */
+	bool leaf;                   /* ask for basicConstraints CA:FALSE, critical, and have the EKU critical too */
+	uint32_t ku;                 /* KeyUsage bits to ask for, critical; 0: none (a CA has its own) */
 };
 /* Append the DER of a signed request. */
 int csr_build(struct buf *out, const struct csr_want *w, const struct key *k, struct err *e) MUST_CHECK;

@@ -22,7 +22,7 @@ finish_extension(struct buf *out, size_t seq, size_t value)
 	der_finish(out, seq);
 }
 
-/* RFC 5280 4.2.1.9, 4.2.1.3: a CA that issues to end entities only. */
+/* RFC 5280 4.2.1.9: a CA that issues to end entities only. */
 static void
 put_ca(struct buf *out)
 {
@@ -33,18 +33,36 @@ put_ca(struct buf *out)
 	der_put_int(out, 0);
 	der_finish(out, bc);
 	finish_extension(out, seq, value);
-	value = begin_extension(out, &seq, OID_KEY_USAGE, true);
-	der_put_named_bits(out, KU_KEY_CERT_SIGN | KU_CRL_SIGN, 9);
+}
+
+static void
+put_leaf(struct buf *out)
+{
+	size_t seq, value = begin_extension(out, &seq, OID_BASIC_CONSTRAINTS, true);
+
+	der_finish(out, der_begin(out, DER_SEQUENCE)); /* X.690 11.5: FALSE is the default, so it is not written */
 	finish_extension(out, seq, value);
 }
 
 static void
-put_client_auth(struct buf *out)
+put_usage(struct buf *out, uint32_t ku)
 {
-	size_t seq, value = begin_extension(out, &seq, OID_EKU, false);
+	size_t seq, value = begin_extension(out, &seq, OID_KEY_USAGE, true);
+
+	der_put_named_bits(out, ku, 9);
+	finish_extension(out, seq, value);
+}
+
+static void
+put_ekus(struct buf *out, const struct csr_want *w)
+{
+	size_t seq, value = begin_extension(out, &seq, OID_EKU, w->leaf);
 	size_t list = der_begin(out, DER_SEQUENCE);
 
-	der_put_oid(out, oid_contents(OID_CLIENT_AUTH));
+	if (w->client_auth)
+		der_put_oid(out, oid_contents(OID_CLIENT_AUTH));
+	if (w->server_auth)
+		der_put_oid(out, oid_contents(OID_SERVER_AUTH));
 	der_finish(out, list);
 	finish_extension(out, seq, value);
 }
@@ -69,8 +87,12 @@ put_extension_request(struct buf *out, const struct csr_want *w)
 	list = der_begin(out, DER_SEQUENCE);
 	if (w->ca)
 		put_ca(out);
-	if (w->client_auth)
-		put_client_auth(out);
+	else if (w->leaf)
+		put_leaf(out);
+	if (w->ca || w->ku != 0)
+		put_usage(out, w->ca ? KU_KEY_CERT_SIGN | KU_CRL_SIGN : w->ku);
+	if (w->client_auth || w->server_auth)
+		put_ekus(out, w);
 	if (w->sans != NULL && w->sans->n != 0)
 		put_san(out, w);
 	der_finish(out, list);
@@ -102,7 +124,7 @@ put_info(struct buf *out, const struct csr_want *w, const struct key *k)
 	attributes = der_begin(out, DER_CONTEXT_CONS(0));
 	if (w->challenge != NULL)
 		put_challenge(out, bytes_of(w->challenge));
-	if (w->ca || w->client_auth || (w->sans != NULL && w->sans->n != 0))
+	if (w->ca || w->client_auth || w->server_auth || w->leaf || w->ku != 0 || (w->sans != NULL && w->sans->n != 0))
 		put_extension_request(out, w);
 	der_sort_set(out, attributes);
 	der_finish(out, attributes);

@@ -101,8 +101,24 @@ x509_from_der(X509 **out, struct bytes der, struct err *e)
 	return 0;
 }
 
+/* Is there an anchor with an id below `strong` that has the same subject? */
+static bool
+has_name(const struct trust *t, const X509 *x, uint32_t strong)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->anchors[i].id < strong && X509_NAME_cmp(X509_get_subject_name(t->anchors[i].cert), X509_get_subject_name(x)) == 0)
+			return true;
+	return false;
+}
+
 int
 trust_add(struct trust *t, uint32_t id, struct bytes der, struct err *e)
+{
+	return trust_add_beside(t, id, der, 0, e);
+}
+
+int
+trust_add_beside(struct trust *t, uint32_t id, struct bytes der, uint32_t strong, struct err *e)
 {
 	AUTO_OSSL(X509) x = NULL;
 	struct cert c;
@@ -113,6 +129,8 @@ trust_add(struct trust *t, uint32_t id, struct bytes der, struct err *e)
 		return err_prefix(e, E_FORMAT, "anchor");
 	if (anchor_id(t, x) != TRUST_ANCHOR_NONE)
 		return err_set(e, E_EXISTS, "anchor: this certificate is one already");
+	if (has_name(t, x, strong))
+		return err_set(e, E_EXISTS, "anchor: another one, which it must not stand beside, has its name");
 	if (X509_STORE_add_cert(t->store, x) != 1)
 		return err_ossl(e, E_CRYPTO, "anchor");
 	t->anchors = mem_resize(t->anchors, t->n * sizeof(*t->anchors),

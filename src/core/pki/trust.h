@@ -30,6 +30,11 @@ struct trust *trust_new(void);
 void trust_free(struct trust *t);
 AUTO_DEFINE(trust, trust_free)
 int trust_add(struct trust *t, uint32_t id, struct bytes der, struct err *e) MUST_CHECK;
+/*
+ * The same for one that gives way: E_EXISTS too when an anchor with an id below `strong` has its subject, as a path validation compares
+ * names (RFC 5280 7.1), because chains that end at that one could then end at this one, or nowhere.
+ */
+int trust_add_beside(struct trust *t, uint32_t id, struct bytes der, uint32_t strong, struct err *e) MUST_CHECK;
 /* The X509_STORE for an SSL_CTX; borrowed. */
 X509_STORE *trust_store(const struct trust *t);
 /*

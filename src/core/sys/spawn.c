@@ -68,6 +68,8 @@ child(const struct spawn *s, int status_fd, pid_t parent)
 	if (status < 0 || !arrange_fds(s, status))
 		goto fail;
 	reset_signals();
+	if (s->detach && setsid() < 0)
+		goto fail;
 	if (s->die_with_parent) {
 		if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0)
 			goto fail;

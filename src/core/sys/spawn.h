@@ -16,6 +16,7 @@ struct spawn {
 	int stdout_fd;             /* becomes 1; -1: inherited */
 	int stderr_fd;             /* becomes 2; -1: inherited */
 	bool die_with_parent;      /* PR_SET_PDEATHSIG: SIGTERM when we go */
+	bool detach;               /* a session of its own: it outlives us and our terminal */
 };
 
 /* fork and exec; every other descriptor is closed in the child, signals are reset.  E_IO when exec fails. */

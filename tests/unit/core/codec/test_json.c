@@ -136,6 +136,22 @@ printing_keeps_the_ceiling_of_the_buffer(void **state)
 	assert_int_equal(buf_check(&out, "answer", NULL), E_TOOBIG);
 }
 
+static void
+depth_is_bounded_where_it_is_asked_for_and_strings_do_not_count(void **state)
+{
+	static const struct { const char *text; int want; } rows[] = {
+		{ "{\"a\":[1]}", 0 }, { "{\"a\":[{}]}", E_FORMAT }, { "[[[", E_FORMAT }, { "[[]", E_FORMAT }, { "\"[[[[\"", 0 },
+		{ "[\"\\\"[[[\"]", 0 }, { "[\"\\\\\",[[]]]", E_FORMAT }, { "[[],[],[],[]]", 0 }, { "]]]]", E_FORMAT }, { "7", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(rows); i++) {
+		AUTO_JSON v = NULL;
+
+		assert_int_equal(json_parse_within(&v, bytes_of(rows[i].text), 2, NULL), rows[i].want);
+	}
+}
+
 int
 main(void)
 {
@@ -144,6 +160,7 @@ main(void)
 		cmocka_unit_test(malformed_json_is_refused_with_its_place),
 		cmocka_unit_test(a_refusal_does_not_repeat_what_it_read),
 		cmocka_unit_test(deep_nesting_is_refused_not_followed),
+		cmocka_unit_test(depth_is_bounded_where_it_is_asked_for_and_strings_do_not_count),
 		cmocka_unit_test(members_have_defaults_when_absent_or_of_another_type),
 		cmocka_unit_test(text_set_by_format_is_always_valid_json),
 		cmocka_unit_test(pretty_print_is_indented_and_appended),

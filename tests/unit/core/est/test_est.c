@@ -16,27 +16,33 @@
 /* --- paths --- */
 
 static void
+expect_target(const char *path, enum est_op op, const char *label, const char *base)
+{
+	struct est_target t = { 0 };
+
+	assert_int_equal(est_route(&t, path, NULL), 0);
+	assert_int_equal(t.op, op);
+	assert_string_equal(t.label, label);
+	assert_string_equal(t.base, base);
+}
+
+static void
 expect_route(const char *path, enum est_op op, const char *label)
 {
-	char got[EST_LABEL_MAX + 1] = "unset";
-	enum est_op o = EST_NONE;
-
-	assert_int_equal(est_route(&o, got, path, NULL), 0);
-	assert_int_equal(o, op);
-	assert_string_equal(got, label);
+	expect_target(path, op, label, "");
 }
 
 static void
 expect_no_route(const char *path)
 {
-	char label[EST_LABEL_MAX + 1] = "unset";
-	enum est_op op = EST_NONE;
+	struct est_target t = { .op = EST_NONE, .label = "unset", .base = "unset" };
 	struct err e = { 0 };
 
-	assert_int_equal(est_route(&op, label, path, &e), E_NOTFOUND);
+	assert_int_equal(est_route(&t, path, &e), E_NOTFOUND);
 	assert_string_not_equal(e.msg, "");
-	assert_int_equal(op, EST_NONE);
-	assert_string_equal(label, "unset");
+	assert_int_equal(t.op, EST_NONE);
+	assert_string_equal(t.label, "unset");
+	assert_string_equal(t.base, "unset");
 }
 
 static void
@@ -63,7 +69,32 @@ anything_else_is_not_found(void **state)
 		ROOT "cacerts/",
 		ROOT "Cacerts",
 		"/.well-known/EST/cacerts",
-		"/x" ROOT "cacerts",
+		"/cacerts",
+		"//cacerts",
+		"/x" ROOT "a/cacerts",
+		"/x/" ROOT "cacerts",
+		ROOT "x" ROOT "cacerts",
+		"/.well-known/est" ROOT "cacerts",
+		"/.well-known/estate/cacerts",
+		"/.well-known/cacerts",
+		"/x/.Well-known/est/cacerts",
+		"/x/../y/cacerts",
+		"/x/./cacerts",
+		"/x//y/cacerts",
+		"/x/cacerts/cacerts",
+		"/x/simpleenroll" ROOT "cacerts",
+		"/-x/cacerts",
+		"/x y/cacerts",
+		"/x/cacerts/",
+		"x/cacerts",
+		"/health/cacerts",
+		"/HEALTH/x/cacerts",
+		"/crl/cacerts",
+		"/aia/x/cacerts",
+		"/0ne00AB/registrations/cacerts",
+		"/0ne00AB/Registrations/a/cacerts",
+		"/devices/a/modules/cacerts",
+		"/x/devices/cacerts",
 		ROOT "nothing",
 		ROOT "a/b/cacerts",
 		ROOT "a//cacerts",
@@ -97,6 +128,42 @@ a_label_has_at_most_64_characters(void **state)
 	expect_route(path, EST_CACERTS, label);
 	label[64] = 'a';
 	(void)snprintf(path, sizeof(path), ROOT "%.65s/cacerts", label);
+	expect_no_route(path);
+}
+
+static void
+a_base_path_comes_before_the_operation_or_the_root(void **state)
+{
+	static const char guid[] = "/est/1c3c6cea-fcbd-4681-85e1-74fb74b6863e/44934e59-64e3-4987-a54a-d4a30097c62b/westeurope";
+	char path[200];
+
+	(void)state;
+	expect_target("/x/cacerts", EST_CACERTS, "", "/x");
+	expect_target("/x" ROOT "cacerts", EST_CACERTS, "", "/x");
+	expect_target("/est/simpleenroll", EST_SIMPLEENROLL, "", "/est");
+	expect_target("/a.b/C_d/9-/simplereenroll", EST_SIMPLEREENROLL, "", "/a.b/C_d/9-");
+	expect_target("/x/health/crl/cacerts", EST_CACERTS, "", "/x/health/crl");
+	(void)snprintf(path, sizeof(path), "%s/.well-known/est/csrattrs", guid);
+	expect_target(path, EST_CSRATTRS, "", guid);
+}
+
+static void
+a_base_path_has_at_most_200_characters(void **state)
+{
+	char base[EST_BASE_MAX + 2], path[EST_BASE_MAX + 64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(base); i++)
+		base[i] = i % 40 == 0 ? '/' : 'a';
+	base[EST_BASE_MAX - 1] = 'a';
+	base[EST_BASE_MAX] = 0;
+	assert_int_equal(est_base_check(base, NULL), 0);
+	(void)snprintf(path, sizeof(path), "%s" ROOT "cacerts", base);
+	expect_target(path, EST_CACERTS, "", base);
+	base[EST_BASE_MAX] = 'a';
+	base[EST_BASE_MAX + 1] = 0;
+	assert_int_equal(est_base_check(base, NULL), E_USAGE);
+	(void)snprintf(path, sizeof(path), "%s/cacerts", base);
 	expect_no_route(path);
 }
 
@@ -358,6 +425,8 @@ main(void)
 		cmocka_unit_test(operations_are_routed_with_and_without_a_label),
 		cmocka_unit_test(anything_else_is_not_found),
 		cmocka_unit_test(a_label_has_at_most_64_characters),
+		cmocka_unit_test(a_base_path_comes_before_the_operation_or_the_root),
+		cmocka_unit_test(a_base_path_has_at_most_200_characters),
 		cmocka_unit_test(every_operation_has_a_name_and_a_method),
 		cmocka_unit_test(base64_is_taken_however_it_is_wrapped),
 		cmocka_unit_test(pem_armour_of_both_labels_is_taken_and_noted),

@@ -47,6 +47,27 @@ an_intermediate_ca_is_an_anchor_too(void **state)
 }
 
 static void
+a_connection_alone_is_verified_and_carries_nothing(void **state)
+{
+	struct world *w = *state;
+	struct server s = { .cert = &w->server, .under = &w->issuing };
+	struct fetch f = { .trust_pem = bytes_of_buf(&w->root_pem), .connect_only = true };
+	struct fetch_answer a = { 0 };
+
+	start(&s);
+	assert_int_equal(run(&s, f, &a, NULL), 0);
+	assert_int_equal(a.cause, FETCH_OK);
+	assert_true(a.tls_done && a.server_chain_pem.n != 0);
+	assert_int_equal(a.status, 0);
+	assert_int_equal(a.body.n, 0);
+	fetch_clear(&a);
+	expect_failure(&s, &(struct fetch){ .trust_pem = bytes_of_buf(&w->other_pem), .connect_only = true }, E_AUTH, "unknown CA");
+	/* The one connection that is asked over is the first of which the server sees a request. */
+	expect_seen(&s, &(struct fetch){ .trust_pem = bytes_of_buf(&w->root_pem) }, "\nGET /x HTTP/1.1\r\n");
+	stop(&s);
+}
+
+static void
 a_server_of_an_unknown_ca_is_refused(void **state)
 {
 	struct world *w = *state;
@@ -360,6 +381,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_verified_server_is_asked_and_its_answer_read),
 		cmocka_unit_test(an_intermediate_ca_is_an_anchor_too),
+		cmocka_unit_test(a_connection_alone_is_verified_and_carries_nothing),
 		cmocka_unit_test(a_server_of_an_unknown_ca_is_refused),
 		cmocka_unit_test(broken_anchors_are_no_reason_to_take_others),
 		cmocka_unit_test(the_name_must_be_in_the_alternative_names),

@@ -299,6 +299,38 @@ requests_that_we_write_pass_here_and_in_openssl(void **state)
 }
 
 static void
+an_end_entity_asks_for_the_usages_that_it_wants(void **state)
+{
+	static const uint8_t leaf[] = { 0x30, 0x0c, 0x06, 0x03, 0x55, 0x1d, 0x13, 0x01, 0x01, 0xff, 0x04, 0x02, 0x30, 0x00 };
+	static const uint8_t critical_eku[] = { 0x06, 0x03, 0x55, 0x1d, 0x25, 0x01, 0x01, 0xff };
+	AUTO(key) k = NULL;
+	AUTO_BUF der = { 0 };
+	AUTO_BUF plain = { 0 };
+	struct name subject = { 0 };
+	struct csr_want w = { .subject = &subject, .leaf = true, .client_auth = true, .server_auth = true,
+		.ku = KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT };
+	struct csr c;
+
+	(void)state;
+	assert_int_equal(name_from_text(&subject, "CN=pump-7", NULL), 0);
+	assert_int_equal(key_generate(&k, KEY_EC_P256, NULL), 0);
+	assert_int_equal(csr_build(&der, &w, k, NULL), 0);
+	assert_int_equal(csr_parse(&c, bytes_of_buf(&der), NULL), 0);
+	assert_true(c.has_key_usage && c.key_usage == w.ku && !c.wants_ca);
+	assert_true(c.n_eku == 2 && c.eku[0] == OID_CLIENT_AUTH && c.eku[1] == OID_SERVER_AUTH);
+	assert_non_null(memmem(der.p, der.n, leaf, sizeof(leaf)));
+	assert_non_null(memmem(der.p, der.n, critical_eku, sizeof(critical_eku)));
+	/* Without them the request has none of it; EKUs of one that is no declared end entity are not critical. */
+	w.leaf = w.server_auth = false;
+	w.ku = 0;
+	assert_int_equal(csr_build(&plain, &w, k, NULL), 0);
+	assert_int_equal(csr_parse(&c, bytes_of_buf(&plain), NULL), 0);
+	assert_true(!c.has_key_usage && c.n_eku == 1 && c.n_other_ext == 0);
+	assert_null(memmem(plain.p, plain.n, leaf, 5));
+	assert_null(memmem(plain.p, plain.n, critical_eku, sizeof(critical_eku)));
+}
+
+static void
 a_request_for_little_holds_little(void **state)
 {
 	AUTO(key) k = NULL;
@@ -381,6 +413,7 @@ main(void)
 		cmocka_unit_test(nothing_is_written_on_refusal),
 		cmocka_unit_test(a_megabyte_is_not_even_looked_at),
 		cmocka_unit_test(requests_that_we_write_pass_here_and_in_openssl),
+		cmocka_unit_test(an_end_entity_asks_for_the_usages_that_it_wants),
 		cmocka_unit_test(a_request_for_little_holds_little),
 		cmocka_unit_test(a_challenge_that_cannot_be_sent_is_refused),
 		cmocka_unit_test(the_samples_of_the_rfcs_are_judged),

@@ -502,6 +502,40 @@ tools_take_no_chain_that_is_too_weak_for_tls(void **state)
 	assert_non_null(strstr(e.msg, "too weak"));
 }
 
+static struct recipe
+ca_of_name(const char *subject)
+{
+	struct recipe r = kit_root;
+
+	r.subject = subject;
+	return r;
+}
+
+/* Whatever the names are written like: validation would take the one for the other. */
+static void
+an_anchor_that_gives_way_is_not_added_beside_one_of_its_name(void **state)
+{
+	static const char *const rivals[] = { "CN=Root", "CN=ROOT", "CN= root " };
+	struct recipe stranger = ca_of_name("CN=Elsewhere");
+	AUTO(trust) t = trust_new();
+	struct made m;
+
+	(void)state;
+	assert_int_equal(trust_add(t, ROOT, kit_der(&root), NULL), 0);
+	for (size_t i = 0; i < N_OF(rivals); i++) {
+		struct recipe r = ca_of_name(rivals[i]);
+
+		kit_make(&m, &r, NULL);
+		assert_int_equal(trust_add_beside(t, 1000, kit_der(&m), 1000, NULL), E_EXISTS);
+		made_free(&m);
+	}
+	for (uint32_t i = 0; i < 2; i++) { /* among those that give way a name may be there twice */
+		kit_make(&m, &stranger, NULL);
+		assert_int_equal(trust_add_beside(t, 1000 + i, kit_der(&m), 1000, NULL), 0);
+		made_free(&m);
+	}
+}
+
 int
 main(void)
 {
@@ -524,6 +558,7 @@ main(void)
 		cmocka_unit_test(a_chain_has_at_most_four_issuers_between),
 		cmocka_unit_test(a_pinned_leaf_is_its_own_anchor),
 		cmocka_unit_test(an_anchor_is_added_once_with_an_id_and_must_be_a_certificate),
+		cmocka_unit_test(an_anchor_that_gives_way_is_not_added_beside_one_of_its_name),
 		cmocka_unit_test(tools_verify_by_purpose_and_time),
 		cmocka_unit_test(tools_take_no_chain_that_is_too_weak_for_tls),
 	};
