@@ -12,13 +12,15 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	AUTO_BUF der = { 0 };
-	char user[EST_USER_MAX], password[EST_USER_MAX], label[EST_LABEL_MAX + 1];
-	enum est_op op = EST_NONE;
+	char user[EST_USER_MAX], password[EST_USER_MAX];
+	struct est_target t = { .op = EST_NONE };
 	const char *note;
 	char *text = mem_dup(p, n);
 
-	if (est_route(&op, label, text, NULL) == 0)
-		assert(op > EST_NONE && op < EST_OP_COUNT && !est_is_op_name(label));
+	if (est_route(&t, text, NULL) == 0) {
+		assert(t.op > EST_NONE && t.op < EST_OP_COUNT && !est_is_op_name(t.label));
+		assert(t.base[0] == 0 || (t.label[0] == 0 && est_base_check(t.base, NULL) == 0));
+	}
 	if (est_auth_parse(text, 1, user, password) != EST_AUTH_BASIC)
 		assert(user[0] == 0 && password[0] == 0);
 	(void)!est_request_type(text, &note, NULL);

@@ -53,6 +53,7 @@ work_free(struct work *w)
 	buf_free(&w->body);
 	enrol_clear(&w->x);
 	buf_free(&w->signature);
+	ask_free(w->ask);
 	json_decref(w->args);
 	json_decref(w->result);
 	mem_free(w->plan);
@@ -131,6 +132,23 @@ rest_fronts(struct authority *a)
 			pipe_rest(a->peers[i].pipe, rest);
 }
 
+bool
+work_alone(const struct work *w)
+{
+	return w->ask != NULL || (w->verb != NULL && w->as_operator.actor == NULL);
+}
+
+static void
+run_op(struct authority *a, struct work *w)
+{
+	if ((a->first = w->next) == NULL)
+		a->last = &a->first;
+	w->next = NULL;
+	a->n_waiting--;
+	a->busy = true;
+	op_run(w);
+}
+
 static void
 run_queue(struct authority *a)
 {
@@ -140,13 +158,10 @@ run_queue(struct authority *a)
 		if (w == NULL) {
 			if (!crl_run_due(a))
 				return;
-		} else if (w->verb != NULL && w->as_operator.actor == NULL) {
-			if ((a->first = w->next) == NULL)
-				a->last = &a->first;
-			w->next = NULL;
-			a->n_waiting--;
-			a->busy = true;
-			op_run(w);
+		} else if (w->ask != NULL) {
+			ask_run(a);
+		} else if (work_alone(w)) {
+			run_op(a, w);
 		} else if (waits_for_more(a)) {
 			return;
 		} else {
@@ -198,6 +213,15 @@ on_enrol(void *ctx, struct pipe *p, struct pipe_msg *m)
 }
 
 static void
+on_ask(void *ctx, struct pipe *p, struct pipe_msg *m)
+{
+	struct peer *peer = ctx;
+
+	(void)p;
+	ask_receive(peer->a, peer->serial, m);
+}
+
+static void
 on_seen(void *ctx, struct pipe *p, struct pipe_msg *m)
 {
 	struct peer *peer = ctx;
@@ -237,6 +261,7 @@ on_op(void *ctx, struct pipe *p, struct pipe_msg *m)
 
 static const struct pipe_permit front_permits[] = {
 	{ PROTO_ENROL, "enrol", on_enrol },
+	{ PROTO_ASK, "ask", on_ask },
 	{ PROTO_SEEN, "seen", on_seen },
 	{ PROTO_SNAP_TAKEN, "snap-taken", on_taken },
 	{ 0, NULL, NULL },
@@ -287,6 +312,8 @@ authority_attach(struct authority *a, enum role r, uint32_t instance, int fd)
 {
 	if (r == ROLE_SIGNER)
 		sign_attach(a, fd);
+	else if (r == ROLE_COURIER)
+		courier_attach(a, fd);
 	else
 		attach(a, r, instance, fd);
 }

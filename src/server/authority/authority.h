@@ -11,7 +11,8 @@
 
 #define AUTHORITY_BATCH     64      /* enrolments that share one commit */
 #define AUTHORITY_APART_MS  20      /* between the beginnings of two batches: a busy moment shares commits */
-#define AUTHORITY_QUEUE     1024    /* enrolments that wait; over it fronts hear 503 */
+#define AUTHORITY_QUEUE     1024    /* requests that wait; over it fronts hear 503 */
+#define AUTHORITY_TURN      64      /* questions of provisioning that share one commit */
 #define AUTHORITY_SETTLE_MS 2000    /* how long an operator waits for fronts to follow */
 #define AUTHORITY_SIGN_MS   5000    /* how long a signature may take */
 #define AUTHORITY_FRONTS    64
@@ -24,7 +25,10 @@ struct bucket {
 	int64_t left, at;
 };
 
-/* What waits for its turn: an enrolment or an operator's message. */
+struct question;
+struct courier_call;
+
+/* What waits for its turn: an enrolment, an operator's message, or a question of provisioning. */
 struct work {
 	struct work *next;
 	struct authority *a;
@@ -43,6 +47,8 @@ struct work {
 	uint64_t snapshot, answer_at_ms;
 	char actor[160];
 	struct ca_plan *plan;        /* of ca.create */
+	/* a question of provisioning; x is then the certificate that comes with its answer */
+	struct question *ask;
 	struct proto_enrol q;        /* large, so last: see work_new() */
 };
 
@@ -69,8 +75,10 @@ struct authority {
 	struct fleet *fleet;
 	struct pipe *signer;
 	struct sign_call *calls;
+	struct pipe *courier;
+	struct courier_call *errands;
 	struct peer peers[2 * AUTHORITY_FRONTS + 4]; /* twice as many while fronts are replaced */
-	uint64_t next_serial, next_call;
+	uint64_t next_serial, next_call, next_errand;
 	struct work *first, **last;
 	struct work *spare;          /* for work_new() */
 	size_t n_spare;
@@ -101,6 +109,7 @@ void authority_attach(struct authority *a, enum role r, uint32_t instance, int f
 /* From who is at the other end of peer, as its message id; empty.  Those that were freed are used again: they are large. */
 struct work *work_new(struct authority *a, uint64_t peer, uint64_t id);
 void work_free(struct work *w);
+bool work_alone(const struct work *w);                 /* shares no commit with enrolments */
 void work_free_spare(struct authority *a);             /* before the authority itself */
 
 /* snapshot.c: what fronts need to know */
@@ -112,6 +121,27 @@ void snapshot_publish(struct authority *a, struct peer *p, const char *file);
 
 /* batch.c: many enrolments, one commit */
 void batch_run(struct authority *a);
+
+/* record.c: how much of what changes nothing is recorded one by one */
+/* May one more be, of who was known as actor, "" for strangers?  If not it is counted. */
+bool record_allowed(struct authority *a, const char *actor, int64_t now);
+/* Put a note on what was only counted into the open transaction, once a minute. */
+int record_note_dropped(struct authority *a, int64_t now, struct err *e) MUST_CHECK;
+
+/* ask.c: questions to the provisioning service and the hub stand-in */
+void ask_receive(struct authority *a, uint64_t peer, struct pipe_msg *m);
+void ask_run(struct authority *a);                     /* those at the head of the queue */
+void ask_free(struct question *ask);
+/* A webhook's answer for a registration: recorded as work of its own.  why: there is none. */
+void ask_allocated(struct authority *a, const char *registration, const char *operation, struct bytes answer,
+    const char *why);
+
+/* courier.c: webhooks, by way of the courier */
+void courier_attach(struct authority *a, int fd);
+/* Have the body sent; what comes back goes to ask_allocated().  When nobody could be asked, nothing does: the device asks again. */
+void courier_ask(struct authority *a, const char *url, struct bytes body, const char *registration,
+    const char *operation);
+void courier_free(struct authority *a);
 
 /* sign.c: questions to the signer */
 void sign_attach(struct authority *a, int fd);
@@ -152,6 +182,8 @@ struct verb {
 };
 /* op_ca.c, op_policy.c (labels, profiles), op_access.c (credentials, trust, operators), op_fleet.c (devices, certificates, events), op_audit.c */
 extern const struct verb op_ca_verbs[], op_policy_verbs[], op_access_verbs[], op_fleet_verbs[], op_audit_verbs[];
+/* op_provision.c (ID scope, hubs, modules), op_dps_ca.c (uploaded CAs), op_enrolment.c (groups, enrolments), op_registration.c */
+extern const struct verb op_provision_verbs[], op_dps_ca_verbs[], op_enrolment_verbs[], op_registration_verbs[];
 
 /* An argument's text, or def when it is not there. */
 const char *op_arg(const struct work *w, const char *name, const char *def);
@@ -167,5 +199,23 @@ json_t *op_items(json_t *items);                                /* a list that i
 /* PEM of a certificate, or of several, as a JSON string. */
 json_t *op_pem(const struct bytes *der, size_t n);
 json_t *op_chain_pem(const struct ca *ca, struct bytes leaf); /* leaf n 0: the CA's own chain */
+
+/*
+ * op_anchor.c: a CA certificate that an operator brings.  op_anchor_read() reads the one in the argument `pem` into der,
+ * which c borrows: a CA's, in its time, not weak, and not another certificate for name or key of a CA of ours; *ours is
+ * ours when it is the very same, or NULL.  what begins every error: "trust 'x'".  E_USAGE, E_FORMAT, E_POLICY.
+ */
+int op_anchor_read(struct work *w, const char *what, struct buf *der, struct cert *c, const struct ca **ours,
+    struct err *e) MUST_CHECK;
+bool op_anchor_issued(const struct cert *issuer, const struct cert *c); /* by name and signature */
+/* E_POLICY when chains that end at an outside CA today (or at an uploaded one) would end at this one, or could. */
+int op_anchor_beside_outside(struct work *w, const char *what, const struct cert *c, struct err *e) MUST_CHECK;
+int op_anchor_beside_uploaded(struct work *w, const char *what, const struct cert *c, struct err *e) MUST_CHECK;
+
+/* The ID scope, made when there is none (in the caller's transaction), and devices' address: "id_scope", "endpoint". */
+int op_put_scope(struct work *w, json_t *v, struct err *e) MUST_CHECK;
+/* Take a CA of ours for groups, under its own name, unless it is there: its row.  E_NOTFOUND: no such CA of either kind. */
+struct dps_ca_row;
+int op_dps_ca(struct work *w, const char *name, struct dps_ca_row *r, struct err *e) MUST_CHECK;
 
 #endif

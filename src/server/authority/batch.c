@@ -9,14 +9,6 @@
 #include "core/sys/log.h"
 #include "server/authority/authority.h"
 
-/*
- * What is no certificate is recorded one by one only as fast as this, saved up for quieter times: nobody must be able
- * to fill the disk, neither strangers together nor one who is known.
- */
-#define RECORDS_PER_S   1
-#define STRANGERS_SAVED 20000
-#define KNOWN_SAVED     1000
-
 struct batch {
 	struct authority *a;
 	size_t n, waiting;
@@ -59,56 +51,10 @@ finish(struct batch *b)
 	authority_done(a);
 }
 
-static struct bucket *
-bucket_of(struct authority *a, const char *actor)
-{
-	uint64_t who = UINT64_C(14695981039346656037); /* FNV-1a: who shares a bucket by chance shares its rate */
-	struct bucket *k;
-
-	if (actor[0] == 0)
-		return &a->strangers;
-	for (const char *p = actor; *p != 0; p++)
-		who = (who ^ (uint8_t)*p) * UINT64_C(1099511628211);
-	k = &a->known[who % AUTHORITY_BUCKETS];
-	if (k->who != who)
-		*k = (struct bucket){ .who = who, .left = KNOWN_SAVED };
-	return k;
-}
-
 static bool
 recordable(struct authority *a, const struct enrol *x, int64_t now)
 {
-	struct bucket *k = bucket_of(a, x->actor);
-	int64_t most = x->actor[0] != 0 ? KNOWN_SAVED : STRANGERS_SAVED;
-
-	if (x->kind == ENROL_ISSUE || x->fork)
-		return true;
-	k->left += (now - k->at) * RECORDS_PER_S;
-	if (now < k->at || k->left > most)
-		k->left = most;
-	k->at = now;
-	if (k->left > 0) {
-		k->left--;
-		return true;
-	}
-	a->dropped++;
-	return false;
-}
-
-static int
-note_dropped(struct authority *a, int64_t now, struct err *e)
-{
-	struct audit_row r = { .time = now, .kind = "audit", .outcome = "note", .reason = "audit.not-recorded" };
-	int rc;
-
-	if (a->dropped == 0 || now < a->dropped_noted + 60)
-		return 0;
-	(void)snprintf(r.text, sizeof(r.text), "%lld refusals and retries came too fast and were only counted", (long long)a->dropped);
-	if ((rc = audit_append(&a->fleet->audit, a->db, &r, e)) == 0) {
-		a->dropped = 0;
-		a->dropped_noted = now;
-	}
-	return rc;
+	return x->kind == ENROL_ISSUE || x->fork || record_allowed(a, x->actor, now);
 }
 
 /* One outcome into the open transaction; what cannot be written becomes a refusal, alone. */
@@ -155,7 +101,7 @@ write_all(struct batch *b, bool each, int64_t now, struct err *e)
 		rc = each ? record_alone(a, w, now, e) : enrol_record(&w->x, a->fleet, bytes_of_buf(&w->signature), now, e);
 	}
 	if (rc == 0)
-		rc = note_dropped(a, now, e);
+		rc = record_note_dropped(a, now, e);
 	if (rc != 0) {
 		db_rollback(a->db);
 		return rc;
@@ -241,7 +187,7 @@ decide_one(struct batch *b, struct work *w, int64_t now)
 	return true;
 }
 
-/* Take from the head of the queue what may share a commit: enrolments up to an operator's verb. */
+/* Take from the head of the queue what may share a commit: enrolments up to what stands alone. */
 static void
 gather(struct batch *b, int64_t now)
 {
@@ -249,7 +195,7 @@ gather(struct batch *b, int64_t now)
 	struct work **at = &a->first;
 	bool looking = db_look(a->db, NULL) == 0; /* if not, each question says why */
 
-	while (*at != NULL && b->n < AUTHORITY_BATCH && ((*at)->verb == NULL || (*at)->as_operator.actor != NULL)) {
+	while (*at != NULL && b->n < AUTHORITY_BATCH && !work_alone(*at)) {
 		struct work *w = *at;
 
 		if (!decide_one(b, w, now)) {

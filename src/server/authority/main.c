@@ -140,6 +140,7 @@ main(void)
 	a->last = &a->first;
 	loop_on_idle(a->loop, on_idle, a);
 	status = role_main(ROLE_AUTHORITY, &hooks, a, a->loop);
+	courier_free(a);
 	work_free_spare(a);
 	fleet_free(a->fleet);
 	db_free(a->db);

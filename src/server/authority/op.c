@@ -11,6 +11,7 @@
 
 static const struct verb *const tables[] = {
 	op_ca_verbs, op_policy_verbs, op_access_verbs, op_fleet_verbs, op_audit_verbs,
+	op_provision_verbs, op_dps_ca_verbs, op_enrolment_verbs, op_registration_verbs,
 };
 
 static const struct verb *
@@ -204,8 +205,9 @@ static int
 check_type(const struct work *w, const char *name, const json_t *value, struct err *e)
 {
 	static const char texts[] = " name kind parent cn key subject lifetime pem label user secret scope scope_value expires "
-	    "state q device ca serial csr profile reason request_id outcome ";
-	static const char numbers[] = " id limit uses pathlen ", flags[] = " active crl ";
+	    "state q device ca serial csr profile reason request_id outcome registration attestation ca2 key2 allocation webhook "
+	    "reprovision cert cert2 ek device_id group status which ";
+	static const char numbers[] = " id limit uses pathlen weight latency ", flags[] = " active crl verified edge show_keys ";
 	char word[64];
 	const char *want = NULL;
 
@@ -324,7 +326,8 @@ op_commit(struct work *w, const char *object, const char *text, struct err *e)
 
 	(void)snprintf(r.reason, sizeof(r.reason), "%s", w->verb->name);
 	(void)snprintf(r.actor, sizeof(r.actor), "%s", w->actor);
-	(void)snprintf(r.device, sizeof(r.device), "%s", strncmp(w->verb->name, "device.", 7) == 0 ? object : "");
+	if (strncmp(w->verb->name, "device.", 7) == 0 || strncmp(w->verb->name, "registration.", 13) == 0)
+		(void)snprintf(r.device, sizeof(r.device), "%s", object);
 	(void)snprintf(r.text, sizeof(r.text), "%s %s%s%s", w->verb->name, object, object[0] != 0 && text[0] != 0 ? ": " : "", text);
 	if ((rc = audit_append(&a->fleet->audit, a->db, &r, e)) == 0)
 		rc = db_commit(a->db, e);
@@ -340,16 +343,23 @@ op_commit(struct work *w, const char *object, const char *text, struct err *e)
 	return 0;
 }
 
+/* What a verb is about. */
+static const char *
+object_of(const struct work *w)
+{
+	return op_arg(w, "name", op_arg(w, "registration", ""));
+}
+
 /* What was asked for, "key=value key=value", without what is secret or long. */
 static void
 describe(const struct work *w, struct buf *out)
 {
-	static const char *const left_out[] = { "name", "secret", "pem", "csr" };
+	static const char *const left_out[] = { "name", "secret", "pem", "csr", "key", "key2", "cert", "cert2", "ek", "payload" };
 	const char *key;
 	json_t *value;
 
 	json_object_foreach(w->args, key, value) {
-		bool skip = false;
+		bool skip = strcmp(key, "registration") == 0 && op_arg(w, "name", NULL) == NULL; /* the object */
 
 		for (size_t i = 0; i < N_OF(left_out); i++)
 			skip |= strcmp(key, left_out[i]) == 0;
@@ -377,7 +387,7 @@ run_write(struct work *w, json_t **result, struct err *e)
 		return rc;
 	}
 	describe(w, &text);
-	return op_commit(w, op_arg(w, "name", ""), buf_str(&text), e);
+	return op_commit(w, object_of(w), buf_str(&text), e);
 }
 
 void

@@ -196,22 +196,20 @@ same_meaning(void *ctx, struct anchor_row *other)
 static int
 read_anchor(struct work *w, struct anchor_row *r, struct err *e)
 {
+	const struct ca *ours;
 	struct cert c;
+	char what[PROTO_NAME_MAX + 16];
 	int rc;
 
-	if ((rc = pem_decode(&r->der, bytes_of(op_arg(w, "pem", "")), "CERTIFICATE", e)) != 0 ||
-	    (rc = cert_parse(&c, bytes_of_buf(&r->der), e)) != 0)
-		return err_prefix(e, (enum err_code)rc, "trust '%s'", r->name);
-	if (!c.ca)
-		return err_set(e, E_POLICY, "trust '%s': the certificate is not a CA's (no basicConstraints CA:TRUE)", r->name);
-	if (c.not_after < clock_now())
-		return err_set(e, E_POLICY, "trust '%s': the certificate has expired", r->name);
-	if (fleet_key_is_ours(w->a->fleet, c.spki_sha256))
-		return err_set(e, E_POLICY, "trust '%s': this is a CA of ours; labels take its certificates with accept=own", r->name);
+	(void)snprintf(what, sizeof(what), "trust '%s'", r->name);
+	if ((rc = op_anchor_read(w, what, &r->der, &c, &ours, e)) != 0)
+		return rc;
+	if (ours != NULL)
+		return err_set(e, E_POLICY, "%s: this is a CA of ours; labels take its certificates with accept=own", what);
 	rc = anchor_row_each(w->a->db, same_meaning, &(struct rival){ r, &c }, e);
 	if (rc == E_POLICY)
-		return err_set(e, rc, "trust '%s': a CA of the same name and key is there with another label or scope", r->name);
-	return rc;
+		return err_set(e, rc, "%s: a CA of the same name and key is there with another label or scope", what);
+	return rc != 0 ? rc : op_anchor_beside_uploaded(w, what, &c, e);
 }
 
 static int

@@ -25,7 +25,7 @@ list_json(const char *text)
 static json_t *
 member_json(const char *key, const char *value)
 {
-	static const char *const lists[] = { "accept", "ku", "eku", "subject_types", "keys" };
+	static const char *const lists[] = { "accept", "base_path", "ku", "eku", "subject_types", "keys" };
 	uint64_t n;
 
 	for (size_t i = 0; i < N_OF(lists); i++)
@@ -70,7 +70,10 @@ label_json(const struct authority *a, const struct label *l)
 			break;
 		json_object_set_new(v, key, member_json(key, buf_str(&value)));
 	}
-	json_setf(v, "url", "https://%s:%u/.well-known/est/%s", a->settings.name, a->settings.device_port, l->name);
+	if (l->n_bases != 0)
+		json_setf(v, "url", "https://%s:%u%s/.well-known/est", a->settings.name, a->settings.device_port, l->base[0]);
+	else
+		json_setf(v, "url", "https://%s:%u/.well-known/est/%s", a->settings.name, a->settings.device_port, l->name);
 	return v;
 }
 
@@ -108,6 +111,20 @@ label_show(struct work *w, json_t **result, struct err *e)
 	return 0;
 }
 
+/* A base path leads to one label, or a device could end up at another's rule. */
+static int
+check_bases(struct work *w, const struct label *l, struct err *e)
+{
+	for (size_t i = 0; i < w->a->fleet->n_labels; i++) {
+		const struct label *other = w->a->fleet->label[i];
+
+		for (size_t b = 0; b < l->n_bases; b++)
+			if (strcmp(other->name, l->name) != 0 && label_has_base(other, l->base[b]))
+				return err_set(e, E_EXISTS, "label '%s': base_path '%s': is that of label '%s'", l->name, l->base[b], other->name);
+	}
+	return 0;
+}
+
 /* Every argument but the name is a member to set. */
 static int
 label_apply(struct work *w, struct label *l, struct err *e)
@@ -125,7 +142,7 @@ label_apply(struct work *w, struct label *l, struct err *e)
 		if ((rc = label_set(l, key, buf_str(&text), e)) != 0)
 			return rc;
 	}
-	if ((rc = label_valid(l, e)) != 0)
+	if ((rc = label_valid(l, e)) != 0 || (rc = check_bases(w, l, e)) != 0)
 		return rc;
 	if (fleet_ca(w->a->fleet, l->ca) == NULL)
 		return err_set(e, E_NOTFOUND, "label '%s': ca '%s': there is none; see 'estuary ca list'", l->name, l->ca);
@@ -299,7 +316,7 @@ profile_change(struct work *w, json_t **result, struct err *e)
 }
 
 #define LABEL_ARGS "name! enabled default ca profile accept match secret_header reenrol pop concurrent chain cte wrap " \
-	"retry_window grace"
+	"retry_window grace base_path"
 #define PROFILE_ARGS "name! lifetime backdate ca pathlen ku eku subject subject_types san_dns san_ip san_uri san_email " \
 	"san_other keys pointers"
 

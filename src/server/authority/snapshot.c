@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "core/sys/log.h"
 #include "server/authority/authority.h"
+#include "server/provision/provision.h"
 
 #define PUBLISHED_MAX ((size_t)256 * 1024 * 1024)
 
@@ -47,10 +48,14 @@ send_label(struct authority *a, struct peer *p, const struct label *l, const cha
 	if (ca == NULL || profile == NULL)
 		return;
 	(void)snprintf(v.name, sizeof(v.name), "%s", name);
+	(void)snprintf(v.title, sizeof(v.title), "%s", l->name);
+	(void)snprintf(v.profile, sizeof(v.profile), "%s", l->profile);
 	if ((l->rule.accept & WAY_SECRET) != 0)
 		(void)snprintf(v.secret_header, sizeof(v.secret_header), "%s", l->secret_header);
 	cms_certs_only(&bag, chain, fleet_chain(ca, chain, N_OF(chain)));
 	v.cacerts = bytes_of_buf(&bag);
+	for (; v.n_bases < l->n_bases && name[0] != 0; v.n_bases++) /* once, beside its name */
+		memcpy(v.base[v.n_bases], l->base[v.n_bases], sizeof(v.base[0]));
 	if (l->pop_required || only_key(profile) != KEY_NONE) {
 		est_attrs_build(&attrs, &(struct est_attrs_want){ .key = only_key(profile), .pop = l->pop_required });
 		v.csrattrs = bytes_of_buf(&attrs);
@@ -69,11 +74,52 @@ send_anchor(struct peer *p, uint32_t id, struct bytes der)
 	tell(p, PROTO_SNAP_ANCHOR, bytes_of_buf(&b), -1);
 }
 
+/* The anchors of one snapshot; one certificate is one anchor, however often it is named. */
+struct anchors {
+	struct peer *p;
+	struct buf sent;             /* SHA-256 of each */
+};
+
+static void
+send_once(struct anchors *s, uint32_t id, struct bytes der)
+{
+	uint8_t digest[SHA256_LEN];
+
+	sha256(digest, der);
+	for (size_t i = 0; i < s->sent.n; i += SHA256_LEN)
+		if (memcmp(s->sent.p + i, digest, SHA256_LEN) == 0)
+			return;
+	buf_put(&s->sent, digest, sizeof(digest));
+	send_anchor(s->p, id, der);
+}
+
 static int
 send_outside(void *ctx, struct anchor_row *r)
 {
-	send_anchor(ctx, FLEET_ANCHOR_BASE + (uint32_t)r->id, bytes_of_buf(&r->der));
+	send_once(ctx, FLEET_ANCHOR_BASE + (uint32_t)r->id, bytes_of_buf(&r->der));
 	return 0;
+}
+
+static int
+send_uploaded(void *ctx, struct dps_ca_row *r)
+{
+	if (r->verified && r->id < UINT32_MAX - PROVISION_ANCHOR_BASE)
+		send_once(ctx, PROVISION_ANCHOR_BASE + (uint32_t)r->id, bytes_of_buf(&r->der));
+	return 0;
+}
+
+/* Ours first, then those that labels take, then those that were uploaded for provisioning: fronts let the earlier have their way. */
+static void
+send_anchors(struct authority *a, struct peer *p)
+{
+	struct anchors s = { .p = p };
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < a->fleet->n_cas; i++)
+		send_once(&s, (uint32_t)a->fleet->ca[i]->row.id, bytes_of_buf(&a->fleet->ca[i]->row.der));
+	if (anchor_row_each(a->db, send_outside, &s, &e) != 0 || dps_ca_row_each(a->db, send_uploaded, &s, &e) != 0)
+		log_event(L_ERROR, "snapshot.anchors", "why=%s", e.msg);
+	buf_free(&s.sent);
 }
 
 void
@@ -120,7 +166,6 @@ void
 snapshot_send(struct authority *a, struct peer *p)
 {
 	char file[PROTO_NAME_MAX + 8];
-	struct err e = { 0 };
 
 	tell(p, PROTO_SNAP_BEGIN, (struct bytes){ 0 }, -1);
 	for (size_t i = 0; i < a->fleet->n_labels; i++) {
@@ -130,10 +175,7 @@ snapshot_send(struct authority *a, struct peer *p)
 		if (l->is_default)
 			send_label(a, p, l, "");
 	}
-	for (size_t i = 0; i < a->fleet->n_cas; i++)
-		send_anchor(p, (uint32_t)a->fleet->ca[i]->row.id, bytes_of_buf(&a->fleet->ca[i]->row.der));
-	if (anchor_row_each(a->db, send_outside, p, &e) != 0)
-		log_event(L_ERROR, "snapshot.anchors", "why=%s", e.msg);
+	send_anchors(a, p);
 	tell(p, PROTO_SNAP_END, (struct bytes){ 0 }, -1);
 	for (size_t i = 0; i < a->fleet->n_cas; i++) {
 		(void)snprintf(file, sizeof(file), "%s.crl", a->fleet->ca[i]->row.name);

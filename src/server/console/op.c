@@ -41,7 +41,7 @@ static int
 check_verb(const char *verb, struct err *e)
 {
 	if (strlen(verb) >= OP_VERB_MAX || verb[0] == 0 ||
-	    verb[strspn(verb, "abcdefghijklmnopqrstuvwxyz.-")] != 0)
+	    verb[strspn(verb, "abcdefghijklmnopqrstuvwxyz._-")] != 0)
 		return err_set(e, E_FORMAT, "request: 'verb' is no verb: lower-case words with a dot between, "
 		    "as in \"server.status\"");
 	return 0;

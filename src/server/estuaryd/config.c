@@ -79,6 +79,8 @@ static const struct key keys[] = {
 	  "Connections to one front at a time." },
 	{ "limits", "connections_per_address", K_INTEGER, false, AT(connections_per_address), 1, 1000000,
 	  "256", "Of them, from one address." },
+	{ "courier", "trust", K_PATH, false, AT(courier_trust), 0, SETTINGS_PATH_MAX - 1, "\"\"",
+	  "CA certificates, PEM, by which the servers of webhooks are verified; \"\": the system's." },
 	{ "crl", "lifetime", K_DURATION, false, AT(crl_lifetime_s), 60, 366 * (int64_t)DAY_S, "\"7d\"",
 	  "How long a CRL is valid; it is made anew at half of it." },
 };
@@ -206,7 +208,7 @@ take_text(const struct key *k, struct settings *s, const char *dir, const struct
 
 	if (toml_kind(v) != TOML_STRING || !valid_text(k, toml_string(v)))
 		return unexpected(k, v, e);
-	if (k->kind == K_PATH && toml_string(v)[0] != '/')
+	if (k->kind == K_PATH && toml_string(v)[0] != '/' && toml_string(v)[0] != 0)
 		buf_printf(&whole, "%s/", strcmp(dir, "/") == 0 ? "" : dir);
 	buf_put_str(&whole, toml_string(v));
 	while (k->kind == K_URL && whole.n != 0 && whole.p[whole.n - 1] == '/')
@@ -312,7 +314,7 @@ config_parse(struct settings *out, const char *file, const char *dir, struct byt
 	int r = toml_parse(&doc, file, text, e);
 
 	settings_default(&s);
-	s.tls_chain[0] = s.tls_key[0] = s.ready_file[0] = s.local_socket[0] = s.public_url[0] = 0;
+	s.tls_chain[0] = s.tls_key[0] = s.ready_file[0] = s.local_socket[0] = s.public_url[0] = s.courier_trust[0] = 0;
 	for (size_t i = 0; r == 0 && i < toml_count(doc); i++) {
 		const struct toml *v = toml_at(doc, i);
 

@@ -46,7 +46,7 @@ struct supervisor {
 	struct state_owner owner;
 	int lock;
 	size_t n_slots;
-	struct slot slots[3 + SETTINGS_FRONTS_MAX];
+	struct slot slots[4 + SETTINGS_FRONTS_MAX];
 	struct child *children;     /* all that live, also those that are leaving */
 	struct loop_timer *tls_watch, *stop_timer;
 	bool tls;                   /* the TLS files are there: fronts run */
@@ -56,6 +56,7 @@ struct supervisor {
 /* Who talks to whom. */
 static const struct { enum role a, b; } links[] = {
 	{ ROLE_AUTHORITY, ROLE_SIGNER },
+	{ ROLE_AUTHORITY, ROLE_COURIER },
 	{ ROLE_FRONT, ROLE_AUTHORITY },
 	{ ROLE_CONSOLE, ROLE_AUTHORITY },
 };
@@ -273,7 +274,7 @@ stop_next(struct supervisor *s)
 	static const enum role order[][2] = {
 		{ ROLE_FRONT, ROLE_CONSOLE },
 		{ ROLE_AUTHORITY, ROLE_AUTHORITY },
-		{ ROLE_SIGNER, ROLE_SIGNER },
+		{ ROLE_SIGNER, ROLE_COURIER },
 	};
 
 	for (size_t i = 0; i < N_OF(order); i++) {
@@ -422,7 +423,7 @@ watch_tls(struct supervisor *s)
 	loop_timer_in(s->tls_watch, TLS_WATCH_MS);
 }
 
-/* Everybody gets what the file now says; fronts and console by successors. */
+/* Everybody gets what the file now says; fronts, console and courier, which read files before they confine themselves, by successors. */
 static void
 roll_out(struct supervisor *s)
 {
@@ -431,7 +432,7 @@ roll_out(struct supervisor *s)
 	for (size_t i = 0; i < s->n_slots; i++) {
 		struct slot *at = &s->slots[i];
 
-		if (at->role == ROLE_CONSOLE || (at->role == ROLE_FRONT && s->tls))
+		if (at->role == ROLE_CONSOLE || at->role == ROLE_COURIER || (at->role == ROLE_FRONT && s->tls))
 			replace(at);
 		else if (at->now != NULL)
 			tell_settings(s, at->now);
@@ -524,6 +525,7 @@ add_slots(struct supervisor *s, struct err *e)
 
 	if ((r = spawn_self_dir(dir, sizeof(dir), e)) != 0 ||
 	    (r = add_slot(s, dir, ROLE_SIGNER, 0, e)) != 0 ||
+	    (r = add_slot(s, dir, ROLE_COURIER, 0, e)) != 0 ||
 	    (r = add_slot(s, dir, ROLE_AUTHORITY, 0, e)) != 0 ||
 	    (r = add_slot(s, dir, ROLE_CONSOLE, 0, e)) != 0)
 		return r;

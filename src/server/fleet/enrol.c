@@ -10,6 +10,7 @@
 #include "core/base/mem.h"
 #include "core/base/text.h"
 #include "server/fleet/bind.h"
+#include "server/fleet/own.h"
 #include "server/fleet/trace.h"
 
 #define RETRY_LIFE_PART 20 /* a retry's window is at most this part of the certificate's life ... */
@@ -84,6 +85,9 @@ step_label(struct deciding *s, struct err *e)
 	if (s->operator != NULL) {
 		s->profile = s->operator->profile;
 		s->x->ca = s->operator->ca;
+		s->label = s->operator->label;
+		if (s->label != NULL)
+			text_copy(s->x->label, sizeof(s->x->label), s->label->name);
 		trace_add(&s->x->trace, TRACE_NOTE, "operator", "%s asks for profile '%s'", s->operator->actor, s->profile->name);
 		return 0;
 	}
@@ -100,25 +104,20 @@ step_label(struct deciding *s, struct err *e)
 	return 0;
 }
 
-/* What the front says about a chain, as a factor; the store has the last word on what is ours. */
-static enum cert_factor
-factor_of(enum trust_state t)
+/* What an anchor's id speaks of; an uploaded CA of the provisioning service is nobody's here. */
+static int
+anchor_by_id(uint32_t anchor, struct db *d, struct anchor_row *out, struct err *e)
 {
-	static const enum cert_factor of[TRUST_STATE_COUNT] = {
-		[TRUST_NONE] = CERT_ABSENT, [TRUST_OK] = CERT_MALFORMED /* see step_cert() */, [TRUST_EXPIRED] = CERT_EXPIRED,
-		[TRUST_NOT_YET] = CERT_NOT_YET, [TRUST_UNKNOWN_ISSUER] = CERT_UNKNOWN_ISSUER,
-		[TRUST_BAD_SIGNATURE] = CERT_BAD_SIGNATURE, [TRUST_WRONG_PURPOSE] = CERT_WRONG_PURPOSE,
-		[TRUST_CHAIN] = CERT_CHAIN, [TRUST_MALFORMED] = CERT_MALFORMED,
-	};
-
-	return t < TRUST_STATE_COUNT ? of[t] : CERT_MALFORMED;
+	if (anchor <= FLEET_ANCHOR_BASE || anchor >= PROTO_ANCHOR_PROVISION)
+		return E_NOTFOUND;
+	return anchor_row_by_id(d, (int64_t)(anchor - FLEET_ANCHOR_BASE), out, e);
 }
 
 /* The anchor under which a good chain ends. */
 static int
 find_anchor(struct deciding *s, struct err *e)
 {
-	int rc = anchor_row_by_id(s->fleet->db, (int64_t)(s->q->anchor - FLEET_ANCHOR_BASE), &s->anchor, e);
+	int rc = anchor_by_id(s->q->anchor, s->fleet->db, &s->anchor, e);
 
 	if (rc == E_NOTFOUND) {
 		s->cert = CERT_UNKNOWN_ISSUER; /* removed since the handshake */
@@ -138,30 +137,15 @@ static int
 find_own(struct deciding *s, struct err *e)
 {
 	struct cert_row *row = &s->own.row;
-	int rc = cert_row_presented(s->fleet->db, s->q->cert_serial, s->q->cert_sha256, row, e);
+	int rc = own_find(row, &s->cert, s->fleet, s->q, s->now, e);
 
-	if (rc == E_NOTFOUND) {
-		if (s->q->cert_state == TRUST_OK)
-			s->cert = CERT_NOT_RECORDED;
-		return 0;
-	}
-	if (rc != 0)
+	if (rc != 0 || s->cert != CERT_OWN)
 		return rc;
-	if (row->revoked_at != 0) {
-		s->cert = CERT_REVOKED;
-		return 0;
-	}
-	if (s->q->cert_state != TRUST_OK)
-		return 0;
-	if (row->not_after < s->now) {
-		s->cert = CERT_EXPIRED;
-		return 0;
-	}
 	if ((rc = cert_read(&s->own.cert, bytes_of_buf(&row->der), e)) != 0)
 		return rc;
 	s->has_own = true;
-	s->cert = row->superseded_by != 0 && s->label != NULL && row->superseded_at + s->label->grace_s <= s->now ?
-	    CERT_SUPERSEDED : CERT_OWN;
+	if (own_superseded(row, s->label, s->now))
+		s->cert = CERT_SUPERSEDED;
 	s->x->prove = row->proved_at == 0 ? row->id : 0;
 	return 0;
 }
@@ -173,7 +157,7 @@ step_cert(struct deciding *s, struct err *e)
 
 	if (s->operator != NULL)
 		return 0;
-	s->cert = factor_of(s->q->cert_state);
+	s->cert = own_factor(s->q->cert_state);
 	if (s->q->has_cert && s->q->cert_state == TRUST_OK && s->q->anchor >= FLEET_ANCHOR_BASE)
 		rc = find_anchor(s, e);
 	else if (s->q->has_cert)
@@ -239,7 +223,7 @@ renews_own(const struct deciding *s)
 static int64_t
 line_of(const struct deciding *s)
 {
-	if (s->operator != NULL || !s->label->concurrent)
+	if (s->label == NULL || !s->label->concurrent)
 		return 0;
 	if (s->q->op == EST_SIMPLEREENROLL && s->has_own && strcmp(s->own.row.label, s->label->name) == 0)
 		return s->own.row.line;
@@ -365,7 +349,7 @@ step_request(struct deciding *s, struct err *e)
 	trace_add(&s->x->trace, TRACE_OK, "request", "%s, subject '%s', alternative names [%s]%s%s", key_type_name(csr->key_type),
 	    name_text(&csr->subject, subject), sans_text(&csr->sans, sans), csr->wants_ca ? ", asks for CA:TRUE" : "",
 	    csr->has_challenge ? ", challengePassword" : "");
-	if (s->operator != NULL)
+	if (s->label == NULL)
 		return 0;
 	switch (s->q->pop) {
 	case PROTO_POP_OK:
@@ -399,6 +383,8 @@ step_names(struct deciding *s, struct err *e)
 		text_copy(s->x->device, sizeof(s->x->device), s->bound.device);
 	if (rc == E_POLICY || rc == E_FORMAT)
 		return refuse(s, 403, reason, e->msg);
+	if (rc == 0 && s->operator != NULL && s->operator->device != NULL && strcmp(s->bound.device, s->operator->device) != 0)
+		return refuse(s, 403, "name.other-device", "the request does not name the device that registered");
 	return rc;
 }
 
@@ -425,7 +411,7 @@ step_retry(struct deciding *s, struct err *e)
 	bool found = false, known;
 	int rc;
 
-	if (s->operator != NULL)
+	if (s->label == NULL)
 		return 0;
 	if ((rc = cert_row_key_known(s->fleet->db, s->q->csr.spki_sha256, &known, e)) != 0)
 		return rc;
@@ -469,6 +455,16 @@ scope_of_credential(struct deciding *s, const struct credential_row *c, bool liv
 	return check_scope(s, c->scope, c->scope_value, c->active, NULL, live, e);
 }
 
+/* An operator may enrol any name, and whose it is the provisioning service knows; but a renewed certificate renews nothing else. */
+static int
+scope_of_sponsor(struct deciding *s)
+{
+	if (!s->operator->renewed)
+		return 0;
+	s->x->fork = true;
+	return refuse(s, 403, "device.forked", "the certificate presented was renewed already, and by another key: two hold this identity");
+}
+
 static int
 step_scope(struct deciding *s, struct err *e)
 {
@@ -476,7 +472,9 @@ step_scope(struct deciding *s, struct err *e)
 	bool live = false;
 	int rc;
 
-	if (s->operator != NULL || s->ways == WAY_OWN)
+	if (s->operator != NULL)
+		return scope_of_sponsor(s);
+	if (s->ways == WAY_OWN)
 		return 0;
 	if (s->device_id != 0 && (rc = cert_row_live(s->fleet->db, s->device_id, NULL, s->now, &live, e)) != 0)
 		return rc;
@@ -545,6 +543,8 @@ lifetime_of(struct deciding *s)
 {
 	int64_t life = s->own.row.not_after - s->own.row.issued_at;
 
+	if (s->operator != NULL && s->label != NULL)
+		return s->operator->lifetime_s < s->profile->lifetime_s ? s->operator->lifetime_s : 0;
 	if (s->operator != NULL)
 		return s->operator->lifetime_s;
 	if ((s->ways & WAY_OWN) == 0 || life >= s->profile->lifetime_s || strcmp(s->own.row.profile, s->profile->name) == 0)

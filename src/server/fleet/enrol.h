@@ -9,12 +9,18 @@
 
 enum enrol_kind { ENROL_REFUSED, ENROL_REPLAYED /* a retry: the same certificate again */, ENROL_ISSUE };
 
-/* An operator's request in place of a device's: no label, any name. */
+/*
+ * Somebody else vouches for the request, so nothing that came with it is asked who it is: an operator (no label, any
+ * name), or the provisioning service (a label's profile and CA, and the one name of the device that registered).
+ */
 struct enrol_operator {
 	const char *actor;
 	const struct profile *profile;
 	struct ca *ca;
-	int64_t lifetime_s;            /* 0: the profile's */
+	int64_t lifetime_s;            /* 0: the profile's; of the provisioning service: no longer than that */
+	const struct label *label;     /* for the record, and its rules on the request itself; NULL: none */
+	const char *device;            /* the only name that the request may carry; NULL: any */
+	bool renewed;                  /* the certificate that was presented was renewed already: a retry, or two hold this identity */
 };
 
 /* The outcome; enrol_clear() gives its memory back. */

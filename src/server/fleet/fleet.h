@@ -15,7 +15,7 @@
 #define FLEET_CAS      64
 #define FLEET_LABELS   256
 #define FLEET_PROFILES 256
-#define FLEET_ANCHOR_BASE 0x10000u /* anchor ids in messages: below, a CA of ours; from here on, an outside anchor's id */
+#define FLEET_ANCHOR_BASE PROTO_ANCHOR_OUTSIDE /* anchor ids in messages: below, a CA of ours; from here on, an outside anchor's id */
 
 /* A CA of ours with its certificate parsed once. */
 struct ca {

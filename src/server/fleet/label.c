@@ -9,7 +9,7 @@
 #include "core/base/clock.h"
 #include "core/base/text.h"
 
-enum kind { TEXT, FLAG, NUMBER, DURATION, ACCEPT, MATCH, REENROL, POP };
+enum kind { TEXT, FLAG, NUMBER, DURATION, ACCEPT, MATCH, REENROL, POP, BASES };
 
 static const struct member {
 	const char *key;
@@ -33,6 +33,7 @@ static const struct member {
 	{ "retry_window", DURATION, offsetof(struct label, retry_window_s), 86400, "a duration up to 1d" },
 	{ "concurrent", FLAG, offsetof(struct label, concurrent), 0, "true or false" },
 	{ "grace", DURATION, offsetof(struct label, grace_s), 90 * 86400, "a duration up to 90d" },
+	{ "base_path", BASES, 0, 0, "a list of up to 4 paths" },
 };
 
 static const struct { const char *name; unsigned way; } ways[] = {
@@ -75,6 +76,36 @@ parse_accept(unsigned *out, const char *list)
 	return true;
 }
 
+bool
+label_has_base(const struct label *l, const char *base)
+{
+	for (size_t i = 0; i < l->n_bases; i++)
+		if (strcmp(l->base[i], base) == 0)
+			return true;
+	return false;
+}
+
+static int
+set_bases(struct label *l, const struct member *m, const char *list, struct err *e)
+{
+	for (l->n_bases = 0; *list != 0;) {
+		size_t n = strcspn(list, ", ");
+		char *base = l->base[l->n_bases];
+
+		if (l->n_bases == N_OF(l->base) || n >= sizeof(l->base[0]))
+			return unexpected(m, list, e);
+		memcpy(base, list, n);
+		base[n] = 0;
+		if (est_base_check(base, e) != 0)
+			return err_prefix(e, E_USAGE, "label: base_path '%s'", base);
+		if (label_has_base(l, base))
+			return err_set(e, E_USAGE, "label: base_path '%s': twice", base);
+		l->n_bases++;
+		list += n + strspn(list + n, ", ");
+	}
+	return 0;
+}
+
 static int
 set_choice(struct label *l, const struct member *m, const char *value, struct err *e)
 {
@@ -89,6 +120,8 @@ set_choice(struct label *l, const struct member *m, const char *value, struct er
 	case POP:
 		l->pop_required = strcmp(value, "required") == 0;
 		return l->pop_required || strcmp(value, "optional") == 0 ? 0 : unexpected(m, value, e);
+	case BASES:
+		return set_bases(l, m, value, e);
 	case REENROL:
 	case TEXT:
 	case FLAG:
@@ -132,6 +165,7 @@ set_plain(struct label *l, const struct member *m, const char *value, struct err
 	case MATCH:
 	case REENROL:
 	case POP:
+	case BASES:
 	default:
 		return set_choice(l, m, value, e);
 	}
@@ -188,6 +222,10 @@ label_member(const struct label *l, size_t i, struct buf *value)
 	case REENROL:
 		buf_put_str(value, reenrol_names[l->reenrol]);
 		break;
+	case BASES:
+		for (size_t b = 0; b < l->n_bases; b++)
+			buf_printf(value, "%s%s", b != 0 ? "," : "", l->base[b]);
+		break;
 	case POP:
 	default:
 		buf_put_str(value, l->pop_required ? "required" : "optional");
@@ -209,7 +247,7 @@ label_to_text(const struct label *l, struct buf *out)
 int
 label_from_text(struct label *l, const char *name, const char *text, struct err *e)
 {
-	char line[256];
+	char line[PROTO_BASES_MAX * (EST_BASE_MAX + 1) + 64];
 	int rc;
 
 	label_default(l, name);

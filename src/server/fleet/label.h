@@ -20,9 +20,13 @@ struct label {
 	bool cte;                            /* Content-Transfer-Encoding: base64 in answers */
 	int64_t wrap;                        /* characters a line of base64; 0: one line */
 	int64_t retry_window_s, grace_s;
+	size_t n_bases;
+	char base[PROTO_BASES_MAX][EST_BASE_MAX + 1]; /* base paths: other places where the endpoint stands */
 	bool concurrent;                     /* a device may hold several certificates of this label at once; only simplereenroll renews one */
 };
 
+/* Is it one of the label's base paths? */
+bool label_has_base(const struct label *l, const char *base);
 void label_default(struct label *l, const char *name);
 /* Set one member by its name in docs/PROTOCOL.operator.md.  E_USAGE names the key, the value and what was expected. */
 int label_set(struct label *l, const char *key, const char *value, struct err *e) MUST_CHECK;

@@ -88,6 +88,12 @@ secret_hash(const struct secret *s, const char *kind, const char *value, char ou
 	text_hex(out, (struct bytes){ h, sizeof(h) });
 }
 
+void
+secret_key(const struct secret *s, const char *use, uint8_t out[32])
+{
+	keyed(s->key, "key", use, "", out);
+}
+
 int
 secret_crypt(char out[192], const char *password, struct err *e)
 {
@@ -143,6 +149,18 @@ tries_of(struct secret *s, const char *address, int64_t now)
 	if (t->address != id || t->minute != now / 60)
 		*t = (struct tries){ .address = id, .minute = now / 60 };
 	return t;
+}
+
+bool
+secret_exhausted(struct secret *s, const char *address, int64_t now)
+{
+	return tries_of(s, address, now)->n >= SECRET_TRIES;
+}
+
+void
+secret_wrong(struct secret *s, const char *address, int64_t now)
+{
+	tries_of(s, address, now)->n++;
 }
 
 /* May one more password be hashed this second? */

@@ -21,6 +21,8 @@ void secret_free(struct secret *s);
 void secret_make(char out[SECRET_TEXT_MAX]);
 /* The keyed hash in hex that the store keeps; `kind` separates codes from secret values and tokens. */
 void secret_hash(const struct secret *s, const char *kind, const char *value, char out[65]);
+/* A key for one other use, made from the store's; to be wiped. */
+void secret_key(const struct secret *s, const char *use, uint8_t out[32]);
 /* yescrypt of a password, as crypt(3) has it.  E_CRYPTO. */
 int secret_crypt(char out[192], const char *password, struct err *e) MUST_CHECK;
 
@@ -37,5 +39,8 @@ int secret_judge_basic(struct secret *s, struct db *d, const char *label, const 
 /* The same for a secret header's value; throttled tries are SECRET_WRONG. */
 int secret_judge_value(struct secret *s, struct db *d, const char *label, const char *value, const char *address,
     int64_t now, enum secret_factor *out, struct credential_row *cred, struct err *e) MUST_CHECK;
+/* For what is judged elsewhere: has the address had its SECRET_TRIES of this minute?  And one more wrong try of it. */
+bool secret_exhausted(struct secret *s, const char *address, int64_t now);
+void secret_wrong(struct secret *s, const char *address, int64_t now);
 
 #endif

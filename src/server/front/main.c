@@ -87,7 +87,7 @@ on_request(void *ctx, struct http_request *r)
 		}
 	if (http_tag(r) == LISTENER_PUBLIC)
 		public_serve(f, r);
-	else
+	else if (!provision_serve(f, r))
 		est_serve(f, r);
 }
 
@@ -118,7 +118,7 @@ on_timer(void *ctx)
 {
 	struct front *f = ctx;
 
-	est_give_up(f, "the authority did not answer in time", true);
+	waiting_give_up(f, "the authority did not answer in time", true);
 	if (clock_monotonic_ms() - f->started_ms >= FRONT_PATIENCE_MS)
 		front_listen(f);
 	loop_timer_in(f->timer, 1000);
@@ -161,7 +161,7 @@ on_lost(void *ctx, struct pipe *p, const char *why)
 	log_event(L_WARN, "authority.lost", "why=%s", why);
 	pipe_free(p);
 	f->authority = NULL;
-	est_give_up(f, "the authority went away", false);
+	waiting_give_up(f, "the authority went away", false);
 }
 
 static void
@@ -176,7 +176,7 @@ on_peer(void *ctx, enum role r, uint32_t instance, int fd)
 	}
 	if (f->authority != NULL) {
 		pipe_free(TAKE(f->authority));
-		est_give_up(f, "the authority was replaced", false);
+		waiting_give_up(f, "the authority was replaced", false);
 	}
 	f->authority = pipe_new(f->loop, fd, front_permits, on_lost, f);
 }
@@ -268,7 +268,7 @@ main(void)
 	SLIST_INIT(&f->published);
 	f->loop = loop_new();
 	status = role_main(ROLE_FRONT, &hooks, f, f->loop);
-	est_give_up(f, "the server ends", false);
+	waiting_give_up(f, "the server ends", false);
 	free_all(f);
 	return status;
 }

@@ -41,6 +41,18 @@ snapshot_label(const struct snapshot *s, const char *name)
 	return NULL;
 }
 
+const char *
+snapshot_name(const struct snapshot *s, const struct est_target *t)
+{
+	if (t->base[0] == 0)
+		return t->label;
+	for (size_t i = 0; i < s->n; i++)
+		for (size_t k = 0; k < s->label[i]->v.n_bases; k++)
+			if (strcmp(s->label[i]->v.base[k], t->base) == 0)
+				return s->label[i]->v.name;
+	return NULL;
+}
+
 static void
 on_begin(void *ctx, struct pipe *p, struct pipe_msg *m)
 {
@@ -88,10 +100,12 @@ on_anchor(void *ctx, struct pipe *p, struct pipe_msg *m)
 	struct wire w = wire_open(m->body);
 	uint32_t id = wire_u32(&w);
 	struct bytes der = wire_bytes(&w, CERT_MAX);
+	/* What was uploaded for provisioning never stands in for a CA of ours, or for one that labels take. */
+	uint32_t strong = id >= PROTO_ANCHOR_PROVISION ? PROTO_ANCHOR_PROVISION : 0;
 	struct err e = { 0 };
 
 	(void)p;
-	if (f->next == NULL || wire_end(&w, "anchor", &e) != 0 || trust_add(f->next->trust, id, der, &e) != 0)
+	if (f->next == NULL || wire_end(&w, "anchor", &e) != 0 || trust_add_beside(f->next->trust, id, der, strong, &e) != 0)
 		log_event(L_ERROR, "snapshot.anchor", "id=%u why=%s", id, e.msg);
 	else
 		sha256_two(f->next->anchors, (struct bytes){ f->next->anchors, SHA256_LEN }, m->body);
@@ -136,10 +150,10 @@ on_health(void *ctx, struct pipe *p, struct pipe_msg *m)
 }
 
 static void
-on_enrolled(void *ctx, struct pipe *p, struct pipe_msg *m)
+on_answer(void *ctx, struct pipe *p, struct pipe_msg *m)
 {
 	(void)p;
-	est_answered(ctx, m);
+	waiting_answered(ctx, m);
 }
 
 const struct pipe_permit front_permits[] = {
@@ -149,7 +163,8 @@ const struct pipe_permit front_permits[] = {
 	{ PROTO_SNAP_END, "snap-end", on_end },
 	{ PROTO_PUBLISH, "publish", on_publish },
 	{ PROTO_HEALTH, "health", on_health },
-	{ PROTO_ENROLLED, "enrolled", on_enrolled },
+	{ PROTO_ENROLLED, "enrolled", on_answer },
+	{ PROTO_ASKED, "asked", on_answer },
 	{ 0, NULL, NULL },
 };
 

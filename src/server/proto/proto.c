@@ -12,7 +12,7 @@ const char *
 role_name(enum role r)
 {
 	static const char *const names[ROLE_COUNT] = {
-		"supervisor", "front", "console", "authority", "signer",
+		"supervisor", "front", "console", "authority", "signer", "courier",
 	};
 
 	return (unsigned)r < ROLE_COUNT ? names[r] : "?";
@@ -120,6 +120,8 @@ void
 proto_put_label(struct buf *b, const struct proto_label *v)
 {
 	wire_put_str(b, v->name);
+	wire_put_str(b, v->title);
+	wire_put_str(b, v->profile);
 	put_bool(b, v->enabled);
 	put_bool(b, v->pop_required);
 	put_bool(b, v->send_cte);
@@ -128,6 +130,9 @@ proto_put_label(struct buf *b, const struct proto_label *v)
 	wire_put_str(b, v->secret_header);
 	wire_put_bytes(b, v->csrattrs);
 	wire_put_bytes(b, v->cacerts);
+	wire_put_u8(b, v->n_bases);
+	for (size_t i = 0; i < v->n_bases; i++)
+		wire_put_str(b, v->base[i]);
 }
 
 int
@@ -138,6 +143,8 @@ proto_get_label(struct proto_label *v, struct bytes body, struct err *e)
 	int r;
 
 	wire_str(&w, got.name, sizeof(got.name));
+	wire_str(&w, got.title, sizeof(got.title));
+	wire_str(&w, got.profile, sizeof(got.profile));
 	got.enabled = get_bool(&w);
 	got.pop_required = get_bool(&w);
 	got.send_cte = get_bool(&w);
@@ -146,6 +153,11 @@ proto_get_label(struct proto_label *v, struct bytes body, struct err *e)
 	wire_str(&w, got.secret_header, sizeof(got.secret_header));
 	got.csrattrs = wire_bytes(&w, PIPE_MAX);
 	got.cacerts = wire_bytes(&w, PIPE_MAX);
+	got.n_bases = get_u8_in(&w, 0, PROTO_BASES_MAX);
+	for (size_t i = 0; i < got.n_bases; i++) {
+		wire_str(&w, got.base[i], sizeof(got.base[i]));
+		w.bad = w.bad || est_base_check(got.base[i], NULL) != 0;
+	}
 	if ((r = wire_end(&w, "label", e)) != 0)
 		return r;
 	*v = got;
@@ -205,6 +217,7 @@ put_client_cert(struct buf *b, const struct proto_enrol *v)
 	put_bool(b, v->has_cert);
 	put_digest(b, v->cert_sha256);
 	wire_put_str(b, v->cert_serial);
+	wire_put_i64(b, v->cert_not_before);
 	wire_put_i64(b, v->cert_not_after);
 	put_bool(b, v->cert_ra);
 	put_name(b, &v->cert_subject);
@@ -220,6 +233,7 @@ get_client_cert(struct wire *w, struct proto_enrol *v)
 	v->has_cert = get_bool(w);
 	get_digest(w, v->cert_sha256);
 	wire_str(w, v->cert_serial, sizeof(v->cert_serial));
+	v->cert_not_before = wire_i64(w);
 	v->cert_not_after = wire_i64(w);
 	v->cert_ra = get_bool(w);
 	get_name(w, &v->cert_subject);

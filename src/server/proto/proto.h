@@ -10,7 +10,7 @@
 #include "core/sys/peer.h"
 
 /* Instance numbers tell fronts apart. */
-enum role { ROLE_SUPERVISOR, ROLE_FRONT, ROLE_CONSOLE, ROLE_AUTHORITY, ROLE_SIGNER, ROLE_COUNT };
+enum role { ROLE_SUPERVISOR, ROLE_FRONT, ROLE_CONSOLE, ROLE_AUTHORITY, ROLE_SIGNER, ROLE_COURIER, ROLE_COUNT };
 const char *role_name(enum role r);
 
 enum proto_type {
@@ -35,6 +35,8 @@ enum proto_type {
 	PROTO_ENROL = 60,     /* struct proto_enrol */
 	PROTO_ENROLLED,       /* authority -> front: struct proto_enrolled */
 	PROTO_SEEN,           /* front -> authority: str serial, bytes sha256 of one of our certificates, used in a handshake (proves a generation) */
+	PROTO_ASK,            /* front -> authority: struct proto_ask (ask.h) */
+	PROTO_ASKED,          /* authority -> front: struct proto_asked */
 	/* console -> authority */
 	PROTO_OP = 80,        /* bytes JSON {"verb","args","actor","token"}, bytes struct proto_enrol (the csr of cert.request; else empty) */
 	PROTO_OP_ANSWER,      /* u32 HTTP status, bytes JSON {"ok":true,"result"} or {"ok":false,"error":{"code","message","hint"}} */
@@ -45,6 +47,9 @@ enum proto_type {
 	PROTO_SIGN,           /* str key id, u8 enum proto_what, bytes TBS */
 	PROTO_SIGNED,         /* signer -> authority: bytes signature */
 	PROTO_SIGN_REFUSED,   /* signer -> authority: i32 err_code, str why; the answer to KEYGEN, KEY_GET or SIGN */
+	/* authority -> courier */
+	PROTO_FETCH = 120,    /* str https URL, bytes JSON: to be sent there by POST */
+	PROTO_FETCHED,        /* courier -> authority: u8 tried, u32 HTTP status (0: no answer), str why ("" for 200), bytes body of a 200 */
 };
 
 enum proto_what { PROTO_WHAT_CERT = 1, PROTO_WHAT_CRL = 2 };
@@ -53,10 +58,20 @@ enum listener { LISTENER_DEVICE = 1, LISTENER_OPERATOR = 2, LISTENER_PUBLIC = 3,
 #define PROTO_NAME_MAX 65   /* names of objects, NUL included */
 #define PROTO_TEXT_MAX 400  /* one line for people */
 #define PROTO_NOTES_MAX 1024
+#define PROTO_BASES_MAX 4   /* base paths of a label */
+
+/* Ids of anchors: below, a CA of ours; from here on, an outside anchor ... */
+#define PROTO_ANCHOR_OUTSIDE 0x10000u
+/* From here on, a CA that was uploaded for provisioning: no label ever takes what it issued. */
+#define PROTO_ANCHOR_PROVISION 0x2000000u
+
+#define PROTO_FETCH_MAX ((size_t)64 * 1024) /* octets of what is sent, and of what is answered */
 
 /* A label as a front needs it. */
 struct proto_label {
 	char name[PROTO_NAME_MAX];         /* "" is the default one, sent beside its name */
+	char title[PROTO_NAME_MAX];        /* its own name, also where `name` is "" */
+	char profile[PROTO_NAME_MAX];      /* what its certificates are made by */
 	uint8_t enabled;
 	uint8_t pop_required;
 	uint8_t send_cte;                  /* Content-Transfer-Encoding: base64 in answers */
@@ -65,6 +80,8 @@ struct proto_label {
 	char secret_header[PROTO_NAME_MAX]; /* "" when the label takes none */
 	struct bytes csrattrs;             /* CsrAttrs DER; n 0: none (204) */
 	struct bytes cacerts;              /* certs-only DER of this label's chain */
+	uint8_t n_bases;
+	char base[PROTO_BASES_MAX][EST_BASE_MAX + 1]; /* est_base_check() lets each be one */
 };
 
 /* State of the secret header on a request. */
@@ -84,7 +101,7 @@ struct proto_enrol {
 	uint8_t has_cert;
 	uint8_t cert_sha256[SHA256_LEN];
 	char cert_serial[41];
-	int64_t cert_not_after;
+	int64_t cert_not_before, cert_not_after;
 	uint8_t cert_ra;                   /* has EKU cmcRA */
 	/* HTTP */
 	enum est_auth auth;

@@ -16,6 +16,7 @@ static const struct {
 #define TEXT(field) { offsetof(struct settings, field), sizeof(((struct settings *)NULL)->field) }
 	TEXT(dir), TEXT(user), TEXT(device_host), TEXT(operator_host), TEXT(public_host),
 	TEXT(local_socket), TEXT(name), TEXT(public_url), TEXT(tls_chain), TEXT(tls_key), TEXT(ready_file),
+	TEXT(courier_trust),
 #undef TEXT
 };
 

@@ -24,6 +24,7 @@ struct settings {
 	char public_url[SETTINGS_PATH_MAX];     /* what CRL and AIA pointers begin with; default http://name:public_port */
 	char tls_chain[SETTINGS_PATH_MAX];      /* PEM files; default dir/tls/server.pem, .key; fronts wait until both are there */
 	char tls_key[SETTINGS_PATH_MAX];
+	char courier_trust[SETTINGS_PATH_MAX];  /* PEM: by which webhooks' servers are verified; "": by the system's anchors */
 	char ready_file[SETTINGS_PATH_MAX];     /* default dir/run/ready: exists while everything serves */
 	uint32_t idle_s, connections, connections_per_address;
 	int64_t crl_lifetime_s;                 /* default 7 days; rebuilt at half of it */

@@ -11,7 +11,7 @@
 #include "core/base/text.h"
 #include "server/store/schema.h"
 
-#define DB_STATEMENTS 96 /* distinct statement texts in this room */
+#define DB_STATEMENTS 160 /* distinct statement texts in this room */
 
 struct db {
 	sqlite3 *sql;

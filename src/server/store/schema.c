@@ -56,7 +56,40 @@ static const char version_2[] =
 "PRAGMA user_version = 2;"
 "COMMIT;";
 
-static const char *const steps[SCHEMA_VERSION] = { version_1, version_2 };
+/*
+ * Provisioning.  An uploaded CA and an enrolment have ids that never come back: connections and registrations outlive
+ * them.  Device IDs that differ in case alone would be one device in the fleet and two at a hub, so there is one of them.
+ */
+static const char version_3[] =
+"BEGIN IMMEDIATE;"
+"CREATE TABLE dps_ca(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
+"  parent INTEGER REFERENCES dps_ca(id) ON DELETE SET NULL, verified INTEGER NOT NULL, code TEXT NOT NULL,"
+"  der BLOB NOT NULL, sha256 BLOB NOT NULL UNIQUE, created_at INTEGER NOT NULL, verified_at INTEGER NOT NULL) STRICT;"
+"CREATE TABLE enrolment(id INTEGER PRIMARY KEY AUTOINCREMENT, individual INTEGER NOT NULL, enabled INTEGER NOT NULL,"
+"  name TEXT NOT NULL, attestation TEXT NOT NULL, ca1 INTEGER REFERENCES dps_ca(id), ca2 INTEGER REFERENCES dps_ca(id),"
+"  cert1 BLOB, cert2 BLOB, key1 BLOB NOT NULL, key2 BLOB NOT NULL, ek BLOB NOT NULL, device_id TEXT NOT NULL,"
+"  allocation TEXT NOT NULL, hubs TEXT NOT NULL, webhook TEXT NOT NULL, reprovision TEXT NOT NULL,"
+"  payload BLOB NOT NULL, edge INTEGER NOT NULL, label TEXT NOT NULL, created_at INTEGER NOT NULL,"
+"  updated_at INTEGER NOT NULL, UNIQUE(individual, name)) STRICT;"
+"CREATE INDEX enrolment_ca1 ON enrolment(ca1) WHERE ca1 IS NOT NULL;"
+"CREATE INDEX enrolment_ca2 ON enrolment(ca2) WHERE ca2 IS NOT NULL;"
+"CREATE TABLE registration(id INTEGER PRIMARY KEY AUTOINCREMENT, enrolment INTEGER REFERENCES enrolment(id),"
+"  registration TEXT NOT NULL UNIQUE, device_id TEXT NOT NULL COLLATE NOCASE UNIQUE, hub TEXT NOT NULL COLLATE NOCASE,"
+"  status TEXT NOT NULL, substatus TEXT NOT NULL, operation TEXT NOT NULL, error_code INTEGER NOT NULL,"
+"  error_text TEXT NOT NULL, cert BLOB, key BLOB NOT NULL, key_expires INTEGER NOT NULL, payload BLOB NOT NULL,"
+"  issued INTEGER NOT NULL,"
+"  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL) STRICT;"
+"CREATE INDEX registration_enrolment ON registration(enrolment);"
+"CREATE INDEX registration_hub ON registration(hub);"
+"CREATE TABLE hub(id INTEGER PRIMARY KEY, name TEXT NOT NULL COLLATE NOCASE UNIQUE, weight INTEGER NOT NULL,"
+"  latency_ms INTEGER NOT NULL, enabled INTEGER NOT NULL, created_at INTEGER NOT NULL) STRICT;"
+"CREATE TABLE module(id INTEGER PRIMARY KEY, device TEXT NOT NULL, module TEXT NOT NULL, generation TEXT NOT NULL,"
+"  managed_by TEXT NOT NULL, key1 BLOB NOT NULL, key2 BLOB NOT NULL, created_at INTEGER NOT NULL,"
+"  updated_at INTEGER NOT NULL, UNIQUE(device, module)) STRICT;"
+"PRAGMA user_version = 3;"
+"COMMIT;";
+
+static const char *const steps[SCHEMA_VERSION] = { version_1, version_2, version_3 };
 
 const char *
 schema_step(int from)

@@ -74,6 +74,8 @@ each_text_key_reaches_its_field(void **state)
 		{ "[server]\ntls_chain = '/t/c.pem'", offsetof(struct settings, tls_chain), "/t/c.pem" },
 		{ "[server]\ntls_key = '/t/k.pem'", offsetof(struct settings, tls_key), "/t/k.pem" },
 		{ "[server]\nready_file = '/run/r'", offsetof(struct settings, ready_file), "/run/r" },
+		{ "[courier]\ntrust = '/t/ca.pem'", offsetof(struct settings, courier_trust), "/t/ca.pem" },
+		{ "[courier]\ntrust = ''", offsetof(struct settings, courier_trust), "" },
 		{ "[device]\nhost = '192.0.2.1'", offsetof(struct settings, device_host), "192.0.2.1" },
 		{ "[operator]\nhost = '::1'", offsetof(struct settings, operator_host), "::1" },
 		{ "[operator]\nsocket = '/run/o'", offsetof(struct settings, local_socket), "/run/o" },

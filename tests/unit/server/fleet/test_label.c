@@ -39,7 +39,7 @@ each_setting_is_the_same_after_text_and_back(void **state)
 {
 	static const char *const set[][2] = { { "enabled", "false" }, { "default", "true" }, { "ca", "x" }, { "profile", "y" },
 		{ "accept", "own,anchor,basic,code,secret" }, { "match", "all" }, { "secret_header", "X-S" }, { "reenrol", "force-subject" },
-		{ "pop", "required" }, { "chain", "true" }, { "cte", "false" }, { "wrap", "0" }, { "retry_window", "5m" }, { "concurrent", "true" }, { "grace", "2h" } };
+		{ "pop", "required" }, { "chain", "true" }, { "cte", "false" }, { "wrap", "0" }, { "retry_window", "5m" }, { "concurrent", "true" }, { "grace", "2h" }, { "base_path", "/a,/b/c,/d,/e" } };
 	struct label a, b;
 	AUTO_BUF one = { 0 };
 	AUTO_BUF two = { 0 };
@@ -65,7 +65,9 @@ a_value_that_means_nothing_is_refused_and_changes_nothing(void **state)
 {
 	static const char *const bad[][2] = { { "enabled", "yes" }, { "accept", "own,everybody" }, { "accept", "own;code" }, { "match", "some" },
 		{ "reenrol", "" }, { "pop", "never" }, { "wrap", "-1" }, { "wrap", "1001" }, { "retry_window", "2d" }, { "grace", "91d" },
-		{ "grace", "soon" }, { "secret_header", "X: y" }, { "ca", "a/b" }, { "no-such", "x" } };
+		{ "grace", "soon" }, { "secret_header", "X: y" }, { "ca", "a/b" }, { "no-such", "x" }, { "base_path", "a" }, { "base_path", "/" }, { "base_path", "/a/" },
+		{ "base_path", "/a//b" }, { "base_path", "/a/../b" }, { "base_path", "/.well-known/est/x" }, { "base_path", "/est/simpleenroll" },
+		{ "base_path", "/health" }, { "base_path", "/x/registrations/y" }, { "base_path", "/a,/b,/a" }, { "base_path", "/a,/b,/c,/d,/e" } };
 	struct label l = a_label();
 	AUTO_BUF before = { 0 };
 	AUTO_BUF after = { 0 };

@@ -120,6 +120,21 @@ an_address_that_guesses_is_not_heard_for_the_rest_of_the_minute(void **state)
 	assert_int_equal(value("right-one", "a", NOW + 60), SECRET_RIGHT);
 }
 
+/* What other rooms judge counts for the address together with what is judged here. */
+static void
+wrong_tries_of_every_kind_are_counted_together(void **state)
+{
+	(void)state;
+	for (int i = 0; i < SECRET_TRIES; i++) {
+		assert_false(secret_exhausted(s, "192.0.2.1", NOW));
+		secret_wrong(s, "192.0.2.1", NOW);
+	}
+	assert_true(secret_exhausted(s, "192.0.2.1", NOW));
+	assert_false(secret_exhausted(s, "192.0.2.2", NOW));
+	assert_int_equal(basic("nobody", "x", "192.0.2.1", NOW), HEADER_THROTTLED);
+	assert_false(secret_exhausted(s, "192.0.2.1", NOW + 60));
+}
+
 static void
 only_so_many_passwords_are_hashed_a_second(void **state)
 {
@@ -152,6 +167,25 @@ what_the_store_keeps_depends_on_the_key_and_the_kind(void **state)
 }
 
 static void
+each_other_use_has_a_key_of_its_own(void **state)
+{
+	static const uint8_t other_store[32] = { 2 };
+	struct secret *other = secret_new(other_store);
+	uint8_t a[32], b[32], c[32], again[32];
+
+	(void)state;
+	secret_key(s, "a", a);
+	secret_key(s, "b", b);
+	secret_key(other, "a", c);
+	secret_key(s, "a", again);
+	assert_memory_equal(a, again, sizeof(a));
+	assert_memory_not_equal(a, b, sizeof(a));
+	assert_memory_not_equal(a, c, sizeof(a));
+	assert_memory_not_equal(a, key, sizeof(a));
+	secret_free(other);
+}
+
+static void
 codes_are_long_and_have_no_look_alikes(void **state)
 {
 	char a[SECRET_TEXT_MAX], b[SECRET_TEXT_MAX];
@@ -173,8 +207,10 @@ main(void)
 		CASE(a_code_is_found_by_its_text_whatever_the_user),
 		CASE(a_secret_value_is_no_code_and_a_code_no_secret_value),
 		CASE(an_address_that_guesses_is_not_heard_for_the_rest_of_the_minute),
+		CASE(wrong_tries_of_every_kind_are_counted_together),
 		CASE(only_so_many_passwords_are_hashed_a_second),
 		CASE(what_the_store_keeps_depends_on_the_key_and_the_kind),
+		CASE(each_other_use_has_a_key_of_its_own),
 		CASE(codes_are_long_and_have_no_look_alikes),
 	};
 

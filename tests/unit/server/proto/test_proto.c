@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "core/base/mem.h"
+#include "core/base/text.h"
 
 static const uint8_t spki[] = { 0x30, 0x03, 0x03, 0x01, 0x00 };
 
@@ -89,7 +90,7 @@ enrol(void)
 		.address = "2001:db8::1", .tls = "TLSv1.3 TLS_AES_256_GCM_SHA384",
 		.cert_state = TRUST_OK, .anchor = 7, .cert_detail = "", .has_cert = 1,
 		.cert_sha256 = { 1, 2, 3 }, .cert_serial = "0a1b",
-		.cert_not_after = INT64_MAX, .cert_ra = 1, .auth = EST_AUTH_BASIC, .user = "u", .password = "p\xc3\xa4ss",
+		.cert_not_before = 7, .cert_not_after = INT64_MAX, .cert_ra = 1, .auth = EST_AUTH_BASIC, .user = "u", .password = "p\xc3\xa4ss",
 		.secret_state = PROTO_SECRET_PRESENT, .secret = "s", .pop = PROTO_POP_OK, .notes = "PEM armour",
 		.csr = { .has_san = true, .key_type = KEY_EC_P256, .spki = { spki, sizeof(spki) },
 			.spki_sha256 = { 4 }, .wants_ca = true, .has_key_usage = true,
@@ -141,7 +142,7 @@ an_enrolment_goes_round_unchanged(void **state)
 	assert_int_equal(got.anchor, v->anchor);
 	assert_memory_equal(got.cert_sha256, v->cert_sha256, SHA256_LEN);
 	assert_string_equal(got.cert_serial, v->cert_serial);
-	assert_true(got.cert_not_after == v->cert_not_after);
+	assert_true(got.cert_not_before == v->cert_not_before && got.cert_not_after == v->cert_not_after);
 	assert_int_equal(got.cert_ra, 1);
 	assert_int_equal(got.auth, v->auth);
 	assert_string_equal(got.user, v->user);
@@ -277,9 +278,9 @@ a_flag_is_0_or_1(void **state)
 
 	(void)state;
 	proto_put_label(&b, &v);
-	b.p[4 + 5] = 0; /* after the name */
+	b.p[4 + 5 + 4 + 4] = 0; /* after its names and the profile's */
 	assert_int_equal(decode_label(bytes_of_buf(&b)), 0);
-	b.p[4 + 5] = 2;
+	b.p[4 + 5 + 4 + 4] = 2;
 	assert_int_equal(decode_label(bytes_of_buf(&b)), E_FORMAT);
 }
 
@@ -297,20 +298,43 @@ an_spki_over_the_limit_is_refused(void **state)
 static void
 a_label_goes_round_unchanged(void **state)
 {
-	const struct proto_label v = { .name = "pumps", .enabled = 1, .pop_required = 1, .send_cte = 1, .wrap = 64,
-		.wants_basic = 1, .secret_header = "X-Secret", .csrattrs = { spki, 2 }, .cacerts = { spki, 5 } };
+	const struct proto_label v = { .name = "", .title = "pumps", .profile = "device", .enabled = 1, .pop_required = 1,
+		.send_cte = 1, .wrap = 64,
+		.wants_basic = 1, .secret_header = "X-Secret", .csrattrs = { spki, 2 }, .cacerts = { spki, 5 },
+		.n_bases = 2, .base = { "/est/eu", "/pumps" } };
 	struct proto_label got;
 	AUTO_BUF b = { 0 };
 
 	(void)state;
 	proto_put_label(&b, &v);
 	assert_int_equal(proto_get_label(&got, bytes_of_buf(&b), NULL), 0);
-	assert_string_equal(got.name, "pumps");
+	assert_string_equal(got.name, "");
+	assert_string_equal(got.title, "pumps");
+	assert_string_equal(got.profile, "device");
 	assert_string_equal(got.secret_header, "X-Secret");
 	assert_true(got.enabled == 1 && got.pop_required == 1 && got.send_cte == 1 && got.wants_basic == 1);
 	assert_int_equal(got.wrap, 64);
 	assert_true(bytes_equal(got.csrattrs, v.csrattrs) && bytes_equal(got.cacerts, v.cacerts));
+	assert_int_equal(got.n_bases, 2);
+	assert_string_equal(got.base[0], "/est/eu");
+	assert_string_equal(got.base[1], "/pumps");
 	check_lengths(&b, decode_label);
+}
+
+static void
+a_label_with_a_base_path_that_may_not_be_one_is_refused(void **state)
+{
+	static const char *const bad[] = { "", "/", "est", "/est/", "/../x", "/.well-known/est", "/x/cacerts", "/health" };
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(bad); i++) {
+		struct proto_label v = { .name = "pumps", .n_bases = 1 };
+		AUTO_BUF b = { 0 };
+
+		text_copy(v.base[0], sizeof(v.base[0]), bad[i]);
+		proto_put_label(&b, &v);
+		assert_int_equal(decode_label(bytes_of_buf(&b)), E_FORMAT);
+	}
 }
 
 static void
@@ -434,6 +458,7 @@ main(void)
 		cmocka_unit_test(a_flag_is_0_or_1),
 		cmocka_unit_test(an_spki_over_the_limit_is_refused),
 		cmocka_unit_test(a_label_goes_round_unchanged),
+		cmocka_unit_test(a_label_with_a_base_path_that_may_not_be_one_is_refused),
 		cmocka_unit_test(an_answer_goes_round_unchanged),
 		cmocka_unit_test(a_refusal_goes_round_unchanged),
 		cmocka_unit_test(certificates_come_with_200_and_with_nothing_else),

@@ -38,7 +38,7 @@ every_field_has_its_place(void **state)
 	s = (struct settings){ .dir = "/a", .user = "b", .fronts = 3, .device_host = "c", .device_port = 4,
 		.operator_host = "d", .operator_port = 5, .public_host = "e", .public_port = 65535,
 		.local_socket = "f", .name = "g", .public_url = "h", .tls_chain = "i", .tls_key = "j",
-		.ready_file = "k", .idle_s = 7, .connections = 8, .connections_per_address = 9,
+		.ready_file = "k", .courier_trust = "l", .idle_s = 7, .connections = 8, .connections_per_address = 9,
 		.crl_lifetime_s = INT64_C(10) << 32 };
 	settings_put(&b, &s);
 	assert_int_equal(settings_get(&g, bytes_of_buf(&b), NULL), 0);
@@ -53,6 +53,7 @@ every_field_has_its_place(void **state)
 	assert_string_equal(g.tls_chain, "i");
 	assert_string_equal(g.tls_key, "j");
 	assert_string_equal(g.ready_file, "k");
+	assert_string_equal(g.courier_trust, "l");
 	assert_true(g.fronts == 3 && g.device_port == 4 && g.operator_port == 5 && g.public_port == 65535);
 	assert_true(g.idle_s == 7 && g.connections == 8 && g.connections_per_address == 9);
 	assert_true(g.crl_lifetime_s == INT64_C(10) << 32);

@@ -93,8 +93,14 @@ has_index(const char *name)
 static void
 a_store_of_the_first_version_follows(void **state)
 {
+	/* What came after it. */
+	static const char *const since[] = { "DROP TABLE module", "DROP TABLE hub", "DROP TABLE registration", "DROP TABLE enrolment",
+		"DROP TABLE dps_ca" };
+
 	(void)state;
 	assert_false(has_index("audit_device"));
+	for (size_t i = 0; i < N_OF(since); i++)
+		assert_int_equal(db_run(db, NULL, since[i], ""), 0);
 	assert_int_equal(db_run(db, NULL, "CREATE INDEX audit_device ON audit(device, id)", ""), 0);
 	assert_int_equal(db_run(db, NULL, "PRAGMA user_version = 1", ""), 0);
 	db_free(db);
