@@ -28,6 +28,8 @@
 
 #define LABEL_OPTS                                                                         \
 	{ .name = "enabled", .kind = OPT_BOOL, .arg = "YES", .help = "Serve it" },         \
+	{ .name = "base-path", .kind = OPT_LIST, .arg = "PATH",                            \
+	  .help = "Serve it also below PATH, such as /est/eu: PATH/simpleenroll and PATH/.well-known/est/simpleenroll" }, \
 	{ .name = "default", .kind = OPT_BOOL, .arg = "YES", .help = "Serve it also without a label in the path" }, \
 	{ .name = "ca", .kind = OPT_TEXT, .arg = "CA", .help = "CA that issues" },         \
 	{ .name = "profile", .letter = 'p', .kind = OPT_TEXT, .arg = "PROFILE", .help = "What its certificates look like" }, \

@@ -3,7 +3,7 @@
 #include "cli/estuary.h"
 
 static const struct verb *const tables[] = {
-	quickstart_verbs, admin_verbs, fleet_verbs, est_verbs, NULL,
+	quickstart_verbs, admin_verbs, fleet_verbs, provision_verbs, azure_verbs, est_verbs, NULL,
 };
 
 static const struct verb_group groups[] = {
@@ -16,6 +16,11 @@ static const struct verb_group groups[] = {
 	{ "device", "Devices and their certificates" },
 	{ "cert", "Certificates" },
 	{ "crl", "Revocation lists" },
+	{ "group", "Provisioning: devices that register by a CA, or by keys from one key" },
+	{ "enrolment", "Provisioning: one device by its certificate, key or TPM" },
+	{ "registration", "Provisioning: the devices that registered" },
+	{ "hub", "Provisioning: where devices are sent, and an MQTT broker for them" },
+	{ "azure", "The same for Azure's own services" },
 	{ "audit", "What was decided, and why" },
 	{ "event", "What happened" },
 	{ "operator", "Who may operate the server" },

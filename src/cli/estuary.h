@@ -10,6 +10,8 @@ extern const struct verb est_verbs[];
 extern const struct verb quickstart_verbs[];
 extern const struct verb admin_verbs[];  /* ca, profile, label, credential, trust, operator, crl, server */
 extern const struct verb fleet_verbs[];  /* device, cert, audit, event */
+extern const struct verb provision_verbs[]; /* group, enrolment, registration, hub */
+extern const struct verb azure_verbs[];
 
 extern const struct program estuary_program;
 

@@ -187,7 +187,7 @@ add_all(struct sans *sans, const char *kind, const json_t *values, struct err *e
 }
 
 int
-place_names(json_t *doc, struct sans *sans, const struct cli *c, struct err *e)
+place_names(json_t *doc, struct sans *sans, const struct cli *c, const struct mode *m, struct err *e)
 {
 	json_t *names = merge(doc, "names", c, "name");
 	json_t *addresses = merge(doc, "addresses", c, "address");
@@ -195,8 +195,9 @@ place_names(json_t *doc, struct sans *sans, const struct cli *c, struct err *e)
 	int r;
 
 	if (json_array_size(names) == 0) {
-		host_name(host);
-		(void)json_array_append_new(names, json_string(host));
+		if (m->server_name == NULL)
+			host_name(host);
+		(void)json_array_append_new(names, json_string(m->server_name != NULL ? m->server_name : host));
 	}
 	r = add_all(sans, "dns", names, e);
 	if (r == 0)
@@ -210,10 +211,10 @@ place_names(json_t *doc, struct sans *sans, const struct cli *c, struct err *e)
 
 /* The ports of the options, free ones for 0; all are held until all are chosen, so that they differ. */
 static int
-choose_ports(uint16_t ports[3], const struct cli *c, struct err *e)
+choose_ports(uint16_t ports[3], const struct cli *c, const struct mode *m, struct err *e)
 {
-	static const struct { const char *option; uint16_t usual; } wanted[3] = {
-		{ "device-port", 8443 }, { "operator-port", 9443 }, { "public-port", 8080 },
+	const struct { const char *option; uint16_t usual; } wanted[3] = {
+		{ "device-port", m->device_port }, { "operator-port", 9443 }, { "public-port", 8080 },
 	};
 	int fd[3] = { -1, -1, -1 }, r = 0;
 
@@ -246,8 +247,9 @@ put_quoted(struct buf *out, const char *s)
 }
 
 int
-place_config(const struct cli *c, const char *dir, const char *name, struct err *e)
+place_config(const struct cli *c, const char *dir, const char *name, const struct mode *m, struct err *e)
 {
+	const char *host = m->loopback && !cli_has(c, "name") && !cli_has(c, "address") ? "host = \"127.0.0.1\"\n" : "";
 	AUTO_BUF text = { 0 };
 	char path[PLACE_PATH_MAX + 16];
 	uint16_t ports[3];
@@ -259,14 +261,14 @@ place_config(const struct cli *c, const char *dir, const char *name, struct err 
 			cli_say(c, "%s is there: its ports hold", path);
 		return 0;
 	}
-	r = choose_ports(ports, c, e);
+	r = choose_ports(ports, c, m, e);
 	if (r != 0)
 		return r;
 	buf_put_str(&text, "# Made by `estuary quickstart`; `estuaryd --sample` explains every key.\n[server]\ndir = ");
 	put_quoted(&text, dir);
 	buf_put_str(&text, "\nname = ");
 	put_quoted(&text, name);
-	buf_printf(&text, "\n\n[device]\nport = %u\n\n[operator]\nport = %u\n\n[public]\nport = %u\n",
-	    ports[0], ports[1], ports[2]);
+	buf_printf(&text, "\n\n[device]\n%sport = %u\n\n[operator]\nport = %u\n\n[public]\n%sport = %u\n",
+	    host, ports[0], ports[1], host, ports[2]);
 	return file_write(path, bytes_of_buf(&text), 0600, e);
 }

@@ -3,6 +3,7 @@
 #ifndef CLI_PLACE_H
 #define CLI_PLACE_H
 
+#include "cli/mode.h"
 #include "core/cmd/cli.h"
 #include "core/pki/name.h"
 
@@ -21,11 +22,11 @@ int place_become(const struct cli *c, const char *dir, struct err *e) MUST_CHECK
 int place_open(char out[PLACE_PATH_MAX], const char *dir, struct err *e) MUST_CHECK;
 /*
  * Names and addresses into doc ("names", "addresses"): those that are there already, then those of the
- * command line; without any, the host's name when it leads somewhere, else localhost.  All of them, and
+ * command line; without any, the mode's, or the host's name when it leads somewhere, else localhost.  All of them, and
  * localhost, 127.0.0.1 and ::1, into sans.  E_FORMAT for what is no name or address.
  */
-int place_names(json_t *doc, struct sans *sans, const struct cli *c, struct err *e) MUST_CHECK;
+int place_names(json_t *doc, struct sans *sans, const struct cli *c, const struct mode *m, struct err *e) MUST_CHECK;
 /* Write dir/estuaryd.toml unless it is there.  Ports given as 0 become free ones. */
-int place_config(const struct cli *c, const char *dir, const char *name, struct err *e) MUST_CHECK;
+int place_config(const struct cli *c, const char *dir, const char *name, const struct mode *m, struct err *e) MUST_CHECK;
 
 #endif

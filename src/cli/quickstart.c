@@ -50,6 +50,24 @@ load_doc(json_t **out, const char *dir, struct err *e)
 	return r != 0 ? err_prefix(e, (enum err_code)r, "%s", path) : 0;
 }
 
+/* A directory stays what it was made as; without --compat it goes on as that. */
+static int
+choose_mode(struct setup *s, const struct cli *c, struct err *e)
+{
+	bool made = json_object_size(s->doc) != 0;
+	const char *was = json_str(s->doc, "compat", ""), *wanted = cli_text_or(c, "compat", made ? was : "");
+
+	s->mode = mode_find(wanted);
+	if (s->mode == NULL)
+		return err_set(e, E_USAGE, "--compat: '%.40s' is not known here", wanted);
+	if (made && strcmp(was, wanted) != 0)
+		return err_set(e, E_EXISTS, "was made with%s%s and cannot change; choose another --dir",
+		    was[0] != 0 ? " --compat " : "out --compat", was);
+	if (wanted[0] != 0)
+		json_setf(s->doc, "compat", "%s", wanted);
+	return 0;
+}
+
 /* Does the server answer its operator?  0, or why not. */
 static int
 ask_status(json_t **out, struct run *x, struct err *e)
@@ -69,8 +87,10 @@ prepare(struct run *x, const struct cli *c, struct err *e)
 
 	if (r == 0)
 		r = load_doc(&s->doc, x->dir, e);
+	if (r == 0 && (r = choose_mode(s, c, e)) != 0)
+		r = err_prefix(e, (enum err_code)r, "%s", x->dir);
 	if (r == 0)
-		r = place_names(s->doc, &s->sans, c, e);
+		r = place_names(s->doc, &s->sans, c, s->mode, e);
 	if (r != 0)
 		return r;
 	s->c = c;
@@ -83,7 +103,7 @@ prepare(struct run *x, const struct cli *c, struct err *e)
 	}
 	s->hint[0] = 0;
 	r = setup_save(s, e);
-	return r != 0 ? r : place_config(c, x->dir, s->name, e);
+	return r != 0 ? r : place_config(c, x->dir, s->name, s->mode, e);
 }
 
 static int
@@ -164,9 +184,29 @@ set_up(struct run *x, struct err *e)
 	int r;
 
 	if ((r = setup_cas(s, e)) != 0 || (r = setup_labels(s, e)) != 0 || (r = setup_tls(s, &fresh, e)) != 0 ||
-	    (r = setup_operator(s, e)) != 0 || (r = setup_code(s, e)) != 0 || (r = serve(&status, x, fresh, e)) != 0)
+	    (r = setup_operator(s, e)) != 0 || (r = setup_user(s, e)) != 0 || (r = setup_code(s, e)) != 0 || (r = setup_provisioning(s, e)) != 0 ||
+	    (r = serve(&status, x, fresh, e)) != 0)
 		return r;
 	return note(x, status, e);
+}
+
+/* How a first device comes in. */
+static void
+first_device(const struct cli *c, const struct run *x)
+{
+	const json_t *doc = x->setup.doc;
+	const char *url = json_str(doc, "est_url", ""), *pin = json_str(doc, "root_pin", "");
+
+	if (strcmp(json_str(doc, "code_state", ""), "live") == 0)
+		fprintf(c->out, "\nA first device (the code is good for one):\n\n"
+		    "  estuary est enroll --url %s --label idevid --code %s --pin %s "
+		    "--new-key ec-p256 --subject /CN=device-1 --out device-1.pem\n", url, json_str(doc, "code", ""), pin);
+	if (x->setup.mode->user != NULL)
+		fprintf(c->out, "\nA first device (user %s, password %s, as many as you like):\n\n"
+		    "  printf %s >password\n"
+		    "  estuary est enroll --url %s --user %s --password-file password --pin %s "
+		    "--new-key ec-p256 --subject /CN=device-1 --out device-1.pem\n",
+		    x->setup.mode->user, x->setup.mode->password, x->setup.mode->password, url, x->setup.mode->user, pin);
 }
 
 static void
@@ -174,21 +214,21 @@ summary(const struct cli *c, const struct run *x)
 {
 	const json_t *doc = x->setup.doc;
 
+	if (x->setup.mode->warning != NULL)
+		fprintf(c->err, "\n%s\n", x->setup.mode->warning);
 	if (c->json) {
 		cli_print_json(c, doc);
 		(void)fflush(c->out);
 		return;
 	}
 	fprintf(c->out, "\nEstuary serves.\n"
-	    "  devices    %s\n  operator   %s\n  public     %s\n  root       %s\n             %s\n  all of it  %s/quickstart.json\n"
-	    "  log        %s/estuaryd.log\n",
-	    json_str(doc, "est_url", ""), json_str(doc, "operator_url", ""), json_str(doc, "public_url", ""),
-	    json_str(doc, "root_file", ""), json_str(doc, "root_pin", ""), x->dir, x->dir);
-	if (strcmp(json_str(doc, "code_state", ""), "live") == 0)
-		fprintf(c->out, "\nA first device (the code is good for one):\n\n"
-		    "  estuary est enroll --url %s --label idevid --code %s --pin %s "
-		    "--new-key ec-p256 --subject /CN=device-1 --out device-1.pem\n",
-		    json_str(doc, "est_url", ""), json_str(doc, "code", ""), json_str(doc, "root_pin", ""));
+	    "  devices    %s\n  provision  %s, ID scope %s\n  operator   %s\n  public     %s\n  root       %s\n             %s\n"
+	    "  all of it  %s/quickstart.json\n  log        %s/estuaryd.log\n",
+	    json_str(doc, "est_url", ""), json_str(doc, "dps_endpoint", ""), json_str(doc, "id_scope", ""), json_str(doc, "operator_url", ""),
+	    json_str(doc, "public_url", ""), json_str(doc, "root_file", ""), json_str(doc, "root_pin", ""), x->dir, x->dir);
+	first_device(c, x);
+	fprintf(c->out, "\nLet devices provision themselves by its certificates:\n\n"
+	    "  estuary group create edge --x509 --ca %s --edge --dir %s\n", x->setup.mode->issuer, x->dir);
 	fprintf(c->out, "\nLook around:  estuary device list --dir %s\n", x->dir);
 	(void)fflush(c->out);
 }
@@ -256,18 +296,25 @@ quickstart(struct cli *c)
 const struct verb quickstart_verbs[] = {
 	{ .group = NULL, .name = "quickstart", .help = "Make a server and run it: CAs, labels, an operator, a first code", .run = quickstart,
 	  .text = "Makes a directory with a configuration, starts estuaryd on it and gives it what devices need: a root and an issuing CA, "
-	      "the server's TLS certificate, the labels idevid, ldevid (also the default) and edge-ca, an operator's token "
-	      "and a one-time code. Prints a line to paste on a first device, and stays until SIGINT or SIGTERM.\n\n"
+	      "the server's TLS certificate, the labels idevid, ldevid (also the default) and edge-ca, an operator's token, "
+	      "a one-time code, and an ID scope and itself as a hub for devices that provision themselves ('estuary group create'). Prints a line to paste on a first device, and stays until SIGINT or SIGTERM.\n\n"
 	      "Run again on the same directory it starts what is there and completes what is missing. It renews the TLS "
 	      "certificate when a third of its life is left, at the start and while it runs. Everything that a program wants to know is in "
-	      "quickstart.json in the directory: est_url, operator_url, public_url, root_file, root_pin, code, "
-	      "operator_token, ready_file, pid.",
+	      "quickstart.json in the directory: est_url, dps_endpoint, id_scope, operator_url, public_url, root_file, root_pin, code, "
+	      "operator_token, ready_file, pid.\n\n"
+	      "--compat libest makes the test server of Microsoft's tutorial on EST for IoT Edge instead: port 8085, "
+	      "user estuser with password estpwd for every device, one root CA of 20 years that issues device certificates "
+	      "of one day at the default label and the server's own of 10 years. It is for tests alone, and unless --name "
+	      "or --address is given only this machine reaches it. The directory stays such a server.",
 	  .opts = OPTS(
 	      { .name = "dir", .letter = 'd', .kind = OPT_TEXT, .arg = "DIR", .help = "Where (default $ESTUARY_DIR or ./estuary)" },
+	      { .name = "compat", .kind = OPT_TEXT, .arg = "SERVER", .words = "libest",
+	        .help = "Make a server for tests, with the settings of that one" },
 	      { .name = "name", .letter = 'n', .kind = OPT_LIST, .arg = "FQDN",
 	        .help = "Name that devices know the server by; the first stands in URLs (default: the host's)" },
 	      { .name = "address", .letter = 'a', .kind = OPT_LIST, .arg = "ADDRESS", .help = "IP address for the TLS certificate" },
-	      { .name = "device-port", .kind = OPT_NUMBER, .arg = "PORT", .help = "Where devices come (default 8443; 0: a free one)" },
+	      { .name = "device-port", .kind = OPT_NUMBER, .arg = "PORT",
+	        .help = "Where devices come (default 8443, with --compat libest 8085; 0: a free one)" },
 	      { .name = "operator-port", .kind = OPT_NUMBER, .arg = "PORT", .help = "Where operators come (default 9443; 0: a free one)" },
 	      { .name = "public-port", .kind = OPT_NUMBER, .arg = "PORT", .help = "Where CRLs are (default 8080; 0: a free one)" },
 	      { .name = "no-serve", .kind = OPT_FLAG, .help = "Prepare everything, then stop and exit 0" },

@@ -15,16 +15,6 @@
 #define PATH_SIZE   (OP_PATH_MAX + 64)
 #define OPERATORS   100                   /* names tried for a new operator */
 
-/* Messages whose args are words known beforehand: JSON in a table is easier to read than code. */
-static const struct { const char *name, *args; } labels[] = {
-	{ "idevid", "{\"name\":\"idevid\",\"ca\":\"issuing\",\"profile\":\"idevid\",\"match\":\"any\","
-	    "\"accept\":[\"own\",\"anchor\",\"basic\",\"code\",\"secret\"],\"secret_header\":\"X-Estuary-Secret\"}" },
-	{ "ldevid", "{\"name\":\"ldevid\",\"ca\":\"issuing\",\"profile\":\"device\",\"match\":\"any\",\"default\":true,"
-	    "\"accept\":[\"own\",\"anchor\",\"basic\",\"code\"],\"reenrol\":\"strict\",\"concurrent\":true}" },
-	{ "edge-ca", "{\"name\":\"edge-ca\",\"ca\":\"issuing\",\"profile\":\"edge-ca\",\"match\":\"any\","
-	    "\"accept\":[\"own\"]}" },
-};
-
 static int
 call(json_t **result, struct setup *s, const char *verb, json_t *args, struct err *e)
 {
@@ -104,8 +94,8 @@ setup_cas(struct setup *s, struct err *e)
 	char path[PATH_SIZE];
 	int r = one_ca(&root, s, "root", NULL, e);
 
-	if (r == 0)
-		r = one_ca(&issuing, s, "issuing", "root", e);
+	if (r == 0 && strcmp(s->mode->issuer, "root") != 0)
+		r = one_ca(&issuing, s, s->mode->issuer, "root", e);
 	if (r == 0)
 		r = file_write(in_dir(s, "root.pem", path), bytes_of(json_str(root, "pem", "")), 0644, e);
 	if (r != 0)
@@ -194,10 +184,10 @@ tls_issue(struct setup *s, const struct key *k, struct err *e)
 	if (r != 0)
 		return r;
 	json_setf(args, "csr", "%s", buf_str(&csr));
-	json_setf(args, "profile", "tls-server");
-	json_setf(args, "ca", "issuing");
+	json_setf(args, "profile", "%s", s->mode->tls_profile);
+	json_setf(args, "ca", "%s", s->mode->issuer);
 	cli_say(s->c, "making the server's TLS certificate");
-	if ((r = call(&issued, s, "cert.request", args, e)) != 0 || (r = look(&ca, s, "ca.show", "issuing", e)) != 0)
+	if ((r = call(&issued, s, "cert.request", args, e)) != 0 || (r = look(&ca, s, "ca.show", s->mode->issuer, e)) != 0)
 		return r;
 	/* The root is sent, too: people fetch it with s_client -showcerts. */
 	r = op_chain(&chain, issued, ca, e);
@@ -230,23 +220,57 @@ setup_tls(struct setup *s, bool *fresh, struct err *e)
 	return r;
 }
 
-int
-setup_labels(struct setup *s, struct err *e)
+/* Each of the list, made unless it is there; noun is "label" or "profile". */
+static int
+objects(struct setup *s, const char *noun, const struct mode_object *list, struct err *e)
 {
+	char show[32], create[32];
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < N_OF(labels); i++) {
+	(void)snprintf(show, sizeof(show), "%s.show", noun);
+	(void)snprintf(create, sizeof(create), "%s.create", noun);
+	for (const struct mode_object *o = list; r == 0 && o->name != NULL; o++) {
 		AUTO_JSON there = NULL;
 		AUTO_JSON args = NULL;
 
-		r = look(&there, s, "label.show", labels[i].name, e);
+		r = look(&there, s, show, o->name, e);
 		if (r != 0 || there != NULL)
 			continue;
-		cli_say(s->c, "making the label %s", labels[i].name);
-		if ((r = json_parse(&args, bytes_of(labels[i].args), e)) == 0)
-			r = tell(s, "label.create", args, e);
+		cli_say(s->c, "making the %s %s", noun, o->name);
+		if ((r = json_parse(&args, bytes_of(o->args), e)) == 0)
+			r = tell(s, create, args, e);
 	}
 	return r;
+}
+
+int
+setup_labels(struct setup *s, struct err *e)
+{
+	int r = objects(s, "profile", s->mode->profiles, e);
+
+	return r != 0 ? r : objects(s, "label", s->mode->labels, e);
+}
+
+int
+setup_user(struct setup *s, struct err *e)
+{
+	AUTO_JSON args = json_object();
+	int r;
+
+	if (s->mode->user == NULL || json_str(s->doc, "user", NULL) != NULL)
+		return 0;
+	json_setf(args, "kind", "password");
+	json_setf(args, "user", "%s", s->mode->user);
+	json_setf(args, "secret", "%s", s->mode->password);
+	json_setf(args, "scope", "any");
+	(void)json_object_set_new(args, "active", json_true()); /* certd asks anew for names that have a certificate */
+	cli_say(s->c, "making the user %s", s->mode->user);
+	r = tell(s, "credential.add", args, e);
+	if (r != 0 && r != E_EXISTS) /* a run that ended here had made it */
+		return r;
+	json_setf(s->doc, "user", "%s", s->mode->user);
+	json_setf(s->doc, "password", "%s", s->mode->password);
+	return setup_save(s, e);
 }
 
 int
@@ -297,10 +321,11 @@ setup_code(struct setup *s, struct err *e)
 	AUTO_JSON result = NULL;
 	int r;
 
+	if (s->mode->code == NULL)
+		return 0;
 	if (json_str(s->doc, "code", NULL) != NULL)
 		return say_code_state(s, e);
-	r = json_parse(&args, bytes_of("{\"kind\":\"code\",\"label\":\"idevid\",\"scope\":\"new\",\"uses\":1,"
-	    "\"expires\":\"7d\"}"), e);
+	r = json_parse(&args, bytes_of(s->mode->code), e);
 	if (r == 0)
 		r = call(&result, s, "credential.add", args, e);
 	if (r != 0)
@@ -309,4 +334,26 @@ setup_code(struct setup *s, struct err *e)
 	(void)json_object_set(s->doc, "code_id", json_object_get(result, "id"));
 	(void)json_object_set_new(s->doc, "code_state", json_string("live"));
 	return setup_save(s, e);
+}
+
+int
+setup_provisioning(struct setup *s, struct err *e)
+{
+	AUTO_JSON none = json_object();
+	AUTO_JSON hub = json_object();
+	AUTO_JSON scope = NULL;
+	const char *endpoint;
+	int r = call(&scope, s, "dps.show", none, e);
+
+	if (r != 0)
+		return r;
+	endpoint = json_str(scope, "endpoint", "");
+	json_setf(s->doc, "id_scope", "%s", json_str(scope, "id_scope", ""));
+	json_setf(s->doc, "dps_endpoint", "%s", endpoint);
+	if (json_array_size(json_object_get(scope, "hubs")) == 0 && strncmp(endpoint, "https://", 8) == 0) {
+		json_setf(hub, "name", "%s", endpoint + 8);
+		cli_say(s->c, "making the hub %s", endpoint + 8);
+		r = tell(s, "hub.add", hub, e);
+	}
+	return r != 0 ? r : setup_save(s, e);
 }

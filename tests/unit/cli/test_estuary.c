@@ -27,16 +27,24 @@ every_message_of_the_protocol_has_its_verb(void **state)
 		"trust.list", "trust.show", "trust.remove", "device.list", "device.show", "device.release",
 		"cert.list", "cert.show", "cert.request", "cert.revoke", "crl.publish", "operator.add",
 		"operator.list", "audit.list", "audit.show", "audit.why", "audit.verify", "event.list",
+		"hub.add", "hub.set", "hub.list", "hub.remove", "hub.modules", "group.ca_add", "group.ca_verify", "group.ca_list",
+		"group.ca_show", "group.ca_remove", "group.create", "group.set", "group.list", "group.show", "group.remove",
+		"group.enable", "group.disable", "group.derive", "group.key_rotate", "enrolment.create", "enrolment.set",
+		"enrolment.list", "enrolment.show", "enrolment.remove", "enrolment.enable", "enrolment.disable",
+		"registration.list", "registration.show", "registration.remove", "registration.enable", "registration.disable",
 	};
 
 	(void)state;
 	for (size_t i = 0; i < N_OF(verbs); i++) {
-		char group[32];
+		char group[32], name[32];
 		const char *dot = strchr(verbs[i], '.');
 		const struct verb *v;
 
 		(void)snprintf(group, sizeof(group), "%.*s", (int)(dot - verbs[i]), verbs[i]);
-		v = verb_find(&estuary_program, group, dot + 1);
+		(void)snprintf(name, sizeof(name), "%s", dot + 1);
+		for (char *p = name; *p != 0; p++)
+			*p = *p == '_' ? '-' : *p;
+		v = verb_find(&estuary_program, group, name);
 		assert_non_null(v);
 		assert_string_equal(v->op, verbs[i]);
 	}

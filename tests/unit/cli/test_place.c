@@ -98,7 +98,7 @@ names_are_kept_and_new_ones_are_added(void **state)
 	(void)state;
 	assert_int_equal(json_parse(&doc, bytes_of("{\"names\":[\"a.example\"]}"), &e), 0);
 	quickstart_line(&x, &w, "quickstart --name a.example,b.example --address 192.0.2.7");
-	assert_int_equal(place_names(doc, &sans, &x.c, &e), 0);
+	assert_int_equal(place_names(doc, &sans, &x.c, mode_find(""), &e), 0);
 	json_print(&text, doc, false);
 	assert_string_equal(buf_str(&text), "{\"names\":[\"a.example\",\"b.example\"],\"addresses\":[\"192.0.2.7\"]}");
 	assert_int_equal(sans.n, 6); /* and localhost, 127.0.0.1, ::1 */
@@ -116,7 +116,7 @@ without_a_name_there_is_one_all_the_same(void **state)
 
 	(void)state;
 	quickstart_line(&x, &w, "quickstart");
-	assert_int_equal(place_names(doc, &sans, &x.c, &e), 0);
+	assert_int_equal(place_names(doc, &sans, &x.c, mode_find(""), &e), 0);
 	assert_int_equal(json_array_size(json_object_get(doc, "names")), 1);
 	assert_true(sans.n >= 3);
 	capture_close(&x);
@@ -138,7 +138,7 @@ what_is_no_name_or_address_is_refused(void **state)
 		AUTO_JSON doc = json_object();
 
 		quickstart_line(&x, &w, wrong[i]);
-		assert_int_not_equal(place_names(doc, &sans, &x.c, &e), 0);
+		assert_int_not_equal(place_names(doc, &sans, &x.c, mode_find(""), &e), 0);
 		capture_close(&x);
 	}
 }
@@ -163,7 +163,7 @@ the_configuration_has_the_ports_that_were_asked_for_or_free_ones(void **state)
 	AUTO(toml) doc = NULL;
 
 	quickstart_line(&x, &w, "quickstart --device-port 0 --operator-port 0 --public-port 8123");
-	assert_int_equal(place_config(&x.c, s->dir, "a.example", &e), 0);
+	assert_int_equal(place_config(&x.c, s->dir, "a.example", mode_find(""), &e), 0);
 	(void)snprintf(path, sizeof(path), "%s/estuaryd.toml", s->dir);
 	assert_int_equal(file_read(&text, path, 10000, &e), 0);
 	assert_int_equal(toml_parse(&doc, path, bytes_of_buf(&text), &e), 0);
@@ -174,7 +174,7 @@ the_configuration_has_the_ports_that_were_asked_for_or_free_ones(void **state)
 	assert_true(port_of(doc, "operator") > 0);
 	assert_true(port_of(doc, "device") != port_of(doc, "operator"));
 	/* A second run leaves it as it is, and says so. */
-	assert_int_equal(place_config(&x.c, s->dir, "b.example", &e), 0);
+	assert_int_equal(place_config(&x.c, s->dir, "b.example", mode_find(""), &e), 0);
 	assert_int_equal(file_read(&again, path, 10000, &e), 0);
 	assert_string_equal(buf_str(&again), buf_str(&text));
 	assert_non_null(strstr(capture_out(&x), "its ports hold"));
@@ -190,8 +190,72 @@ a_port_that_is_none_is_refused(void **state)
 	struct err e;
 
 	quickstart_line(&x, &w, "quickstart --device-port 65536");
-	assert_int_equal(place_config(&x.c, s->dir, "a.example", &e), E_USAGE);
+	assert_int_equal(place_config(&x.c, s->dir, "a.example", mode_find(""), &e), E_USAGE);
 	capture_close(&x);
+}
+
+/* The host of the devices' listener in a configuration made by this line; "" when none is said. */
+static void
+device_host(const char *dir, const char *line, char out[64])
+{
+	struct capture x;
+	struct words w;
+	struct err e;
+	char path[128];
+	AUTO_BUF text = { 0 };
+	AUTO(toml) doc = NULL;
+	const struct toml *host;
+
+	(void)snprintf(path, sizeof(path), "%s/estuaryd.toml", dir);
+	(void)remove(path);
+	quickstart_line(&x, &w, line);
+	assert_int_equal(place_config(&x.c, dir, "localhost", mode_find("libest"), &e), 0);
+	assert_int_equal(file_read(&text, path, 10000, &e), 0);
+	assert_int_equal(toml_parse(&doc, path, bytes_of_buf(&text), &e), 0);
+	assert_int_equal(port_of(doc, "device"), 8085);
+	host = toml_get(toml_get(doc, "device"), "host");
+	(void)snprintf(out, 64, "%s", host != NULL ? toml_string(host) : "");
+	capture_close(&x);
+}
+
+static void
+the_test_server_is_this_machines_alone_unless_a_name_is_given(void **state)
+{
+	struct scratch *s = *state;
+	char host[64];
+
+	device_host(s->dir, "quickstart --compat libest", host);
+	assert_string_equal(host, "127.0.0.1");
+	device_host(s->dir, "quickstart --compat libest --name est.example", host);
+	assert_string_equal(host, "");
+	device_host(s->dir, "quickstart --compat libest --address 192.0.2.1", host);
+	assert_string_equal(host, "");
+}
+
+static void
+the_test_server_is_localhost_unless_a_name_is_given(void **state)
+{
+	struct capture x;
+	struct words w;
+	struct sans sans = { 0 };
+	struct err e;
+	AUTO_JSON doc = json_object();
+	AUTO_BUF text = { 0 };
+
+	(void)state;
+	quickstart_line(&x, &w, "quickstart --compat libest");
+	assert_int_equal(place_names(doc, &sans, &x.c, mode_find("libest"), &e), 0);
+	json_print(&text, doc, false);
+	assert_string_equal(buf_str(&text), "{\"names\":[\"localhost\"],\"addresses\":[]}");
+	capture_close(&x);
+}
+
+static void
+a_mode_that_nobody_knows_is_none(void **state)
+{
+	(void)state;
+	assert_null(mode_find("libes"));
+	assert_string_equal(mode_find("libest")->compat, "libest");
 }
 
 int
@@ -204,6 +268,9 @@ main(void)
 		cmocka_unit_test(without_a_name_there_is_one_all_the_same),
 		cmocka_unit_test(what_is_no_name_or_address_is_refused),
 		cmocka_unit_test_setup_teardown(the_configuration_has_the_ports_that_were_asked_for_or_free_ones, make_scratch, drop_scratch),
+		cmocka_unit_test_setup_teardown(the_test_server_is_this_machines_alone_unless_a_name_is_given, make_scratch, drop_scratch),
+		cmocka_unit_test(the_test_server_is_localhost_unless_a_name_is_given),
+		cmocka_unit_test(a_mode_that_nobody_knows_is_none),
 		cmocka_unit_test_setup_teardown(a_port_that_is_none_is_refused, make_scratch, drop_scratch),
 	};
 
