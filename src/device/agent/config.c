@@ -8,6 +8,7 @@
 #include "core/base/text.h"
 #include "core/cmd/cli.h"
 #include "device/agent/agent.h"
+#include "device/agent/system.h"
 #include "device/config/apply.h"
 #include "device/config/diff.h"
 #include "device/config/import.h"
@@ -63,7 +64,7 @@ static void
 print_apply_json(const struct cli *c, const struct apply_result *r, bool dry)
 {
 	AUTO_JSON o = json_object();
-	json_t *files = json_array(), *services = json_array();
+	json_t *files = json_array(), *services = json_array(), *started = json_array();
 
 	for (size_t i = 0; i < r->in.n; i++) {
 		json_t *f = json_object();
@@ -79,6 +80,9 @@ print_apply_json(const struct cli *c, const struct apply_result *r, bool dry)
 	(void)json_object_set_new(o, "edge", json_boolean(r->edge));
 	(void)json_object_set_new(o, "files", files);
 	(void)json_object_set_new(o, "restarted", services);
+	for (size_t i = 0; r->started[i] != NULL; i++)
+		(void)json_array_append_new(started, json_string(r->started[i]));
+	(void)json_object_set_new(o, "started", started);
 	cli_print_json(c, o);
 }
 
@@ -110,11 +114,34 @@ print_apply(struct cli *c, const struct apply_result *r, bool dry)
 		fprintf(c->out, "%s%s", i == 0 ? "Restarted for the configuration to take effect: " : ", ",
 		    r->restarted[i]);
 	if (r->restarted[0] != NULL)
-		fputs("\nDone.\n", c->out);
+		fputs("\n", c->out);
+	for (size_t i = 0; r->started[i] != NULL; i++)
+		fprintf(c->out, "%s%s", i == 0 ? "Started: " : ", ", r->started[i]);
+	if (r->started[0] != NULL)
+		fputs("\n", c->out);
+	if (r->restarted[0] != NULL || r->started[0] != NULL)
+		fputs("Done.\n", c->out);
+}
+
+/* yes, no, or nothing said. */
+static int
+tristate(const struct cli *c, const char *option)
+{
+	return cli_has(c, option) ? cli_flag(c, option) : -1;
+}
+
+/*
+ * Whoever works with $ESTUARY_PREFIX has made the shell that device's, and expects it to come up; --prefix may name any
+ * directory, whose services may be started by other means.
+ */
+static bool
+is_to_start(const struct cli *c)
+{
+	return cli_has(c, "start") ? cli_flag(c, "start") : !cli_has(c, "prefix");
 }
 
 static int
-fill_options(struct apply_options *o, struct cli *c, char command[64], struct err *e)
+fill_options(struct apply_options *o, struct cli *c, const struct system *s, char command[64], struct err *e)
 {
 	const char *edge = cli_text(c, "edge");
 	int r;
@@ -126,7 +153,10 @@ fill_options(struct apply_options *o, struct cli *c, char command[64], struct er
 		.out = cli_text(c, "out"),
 		.hostname = cli_text(c, "hostname"),
 		.command = command,
+		.edge_daemon = tristate(c, "edge-daemon"),
 		.dry_run = cli_flag(c, "dry-run"),
+		.processes = system_is_prefix(s) ? &s->processes : NULL,
+		.start = is_to_start(c),
 		.tell = on_told,
 		.ctx = c,
 	};
@@ -150,11 +180,12 @@ run_apply(struct cli *c)
 {
 	struct apply_options o;
 	struct apply_result r;
+	struct system s;
 	char command[64];
 	struct err e;
 	int rc;
 
-	if (fill_options(&o, c, command, &e) != 0)
+	if (system_find(&s, c, &e) != 0 || fill_options(&o, c, &s, command, &e) != 0)
 		return cli_fail(c, &e, NULL);
 	rc = apply_run(&r, &o, &e);
 	if (r.recovered)
@@ -256,7 +287,10 @@ const struct verb config_verbs[] = {
 	      "longer has one. Services are restarted by systemctl only where their files "
 	      "changed.\n\nAs iotedge the sections of IoT Edge count and edged has a file; as "
 	      "aziotctl they do not; as estuary-agent they do when the file has one, or the machine "
-	      "a user iotedge.",
+	      "a user iotedge. Where the Edge daemon (aziot-edged) is not installed, a file 01-estuary.toml "
+	      "beside the others makes certd itself request and renew the Edge CA's certificate, under "
+	      "the daemon's IDs; where it is, there is no such file.\n\nBelow a prefix the services that 'system' "
+	      "started are restarted where their files changed.",
 	  .opts = OPTS(
 	      { .name = "config", .letter = 'c', .kind = OPT_TEXT, .arg = "FILE",
 	        .help = "the file to read (default: /etc/aziot/config.toml)" },
@@ -271,7 +305,11 @@ const struct verb config_verbs[] = {
 	      { .name = "hostname", .kind = OPT_TEXT, .arg = "NAME",
 	        .help = "when the file gives none (default: this machine's)" },
 	      { .name = "edge", .kind = OPT_BOOL, .arg = "YES|NO",
-	        .help = "with or without IoT Edge" }, AGENT_PREFIX_OPT),
+	        .help = "with or without IoT Edge" },
+	      { .name = "edge-daemon", .kind = OPT_BOOL, .arg = "YES|NO",
+	        .help = "is IoT Edge's own daemon here (default: looked for; with --out: yes)" },
+	      { .name = "start", .kind = OPT_BOOL, .arg = "YES|NO",
+	        .help = "start a prefix's services that do not run (default: when it is $ESTUARY_PREFIX)" }, AGENT_PREFIX_OPT),
 	  .example = "estuary-agent config apply --dry-run\n"
 	      "estuary-agent config apply --out image --uid aziotcs=997 --uid aziotid=998 --hostname pump-7" },
 	{ .group = "config", .name = "mp",

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/file.h"
@@ -10,6 +11,7 @@
 #include "core/cmd/table.h"
 #include "device/agent/agent.h"
 #include "device/agent/ask.h"
+#include "device/service/place.h"
 
 #define EXIT_ATTENTION 3 /* the services answer, and something needs a person */
 
@@ -19,9 +21,9 @@ fail(struct cli *c, const struct err *e)
 	return cli_fail(c, e, ask_hint(e));
 }
 
-/* "2026-11-21T03:04:05Z, in 3 days": the largest unit of which there are two says enough. */
-static const char *
-when_text(struct buf *out, int64_t at, int64_t now)
+/* The largest unit of which there are two says enough. */
+const char *
+agent_when(struct buf *out, int64_t at, int64_t now)
 {
 	static const struct {
 		const char *name;
@@ -45,7 +47,7 @@ put_when(struct cli *c, const char *name, int64_t at, int64_t now)
 	AUTO_BUF text = { 0 };
 
 	if (at != 0)
-		table_line(c, name, when_text(&text, at, now));
+		table_line(c, name, agent_when(&text, at, now));
 }
 
 /* An identity is made when the first certificate needs it: until then nothing is missing. */
@@ -99,7 +101,7 @@ put_error(struct cli *c, const json_t *v, int64_t now)
 	buf_put_str(&line, ": ");
 	text_escape(&line, bytes_of(json_str(last, "text", "?"))); /* a server's words, perhaps */
 	table_line(c, "last error", buf_str(&line));
-	(void)when_text(&when, json_int(last, "time", 0), now);
+	(void)agent_when(&when, json_int(last, "time", 0), now);
 	if (tries > 1)
 		buf_printf(&when, ", %" PRId64 " in a row", tries);
 	table_line(c, "", buf_str(&when));
@@ -189,6 +191,8 @@ put_all(struct cli *c, const json_t *status, int64_t now)
 	AUTO_JSON others = others_of(status, now);
 	size_t i;
 
+	if (json_object_get(status, "identity") != NULL)
+		status_identity_print(c, json_object_get(status, "identity"), now);
 	json_array_foreach(credentials, i, v)
 		put_credential(c, v, now);
 	if (json_array_size(others) != 0)
@@ -211,12 +215,33 @@ status_print(struct cli *c, json_t *status, int64_t now)
 		json_setf(v, "health", "%s", health_of(v, now));
 		well = well && is_well(json_str(v, "health", ""));
 	}
+	if (json_object_get(status, "identity") != NULL)
+		well = status_identity_judge(json_object_get(status, "identity"), now) && well;
 	if (c->json) {
 		(void)json_object_set_new(status, "healthy", json_boolean(well));
 		cli_print_json(c, status);
 	} else
 		put_all(c, status, now);
 	return well ? 0 : EXIT_ATTENTION;
+}
+
+/* Where no Identity Service listens there is nothing to say about one; nor to users who may not ask it. */
+static void
+add_identity(struct cli *c, json_t *status)
+{
+	json_t *identity = NULL;
+	struct place p;
+	struct err e;
+
+	if (place_find(&p, "identityd", cli_text(c, "prefix"), &e) != 0 || access(p.socket, F_OK) != 0)
+		return;
+	if (ask(&identity, NULL, c, "identityd", "GET", "/status", NULL, &e) != 0) {
+		if (e.code == E_AUTH)
+			return;
+		identity = json_object();
+		json_setf(identity, "error", "%s", e.msg);
+	}
+	(void)json_object_set_new(status, "identity", identity);
 }
 
 static int
@@ -227,6 +252,7 @@ run_status(struct cli *c)
 
 	if (ask(&status, NULL, c, "certd", "GET", "/status", NULL, &e) != 0)
 		return fail(c, &e);
+	add_identity(c, status);
 	return status_print(c, status, clock_now());
 }
 
@@ -281,7 +307,8 @@ run_resume(struct cli *c)
 
 const struct verb status_verbs[] = {
 	{ .name = "status", .help = "show every certificate, how fresh it is, and its last error", .run = run_status,
-	  .text = "For each certificate that the device keeps by itself: where it comes from, how much of its life is over, "
+	  .text = "Whom the cloud takes this device for, where an Identity Service listens. For each certificate that the device "
+	      "keeps by itself: where it comes from, how much of its life is over, "
 	      "when it is renewed next, which generation it is, and what went wrong last, with the server's request id.\n\n"
 	      "The exit status is 0 when all is well, 3 when something needs a person (missing, expired, failing, "
 	      "paused, or a configuration that was not taken), and another one when the service does not answer.",

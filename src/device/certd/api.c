@@ -182,7 +182,7 @@ put_certificate(struct api_call *c)
 		api_fail_parameter(c, "pem", "a private key is in it");
 		return;
 	}
-	if (certs_write(d->settings, c->id, bytes_of(pem), &e) != 0) {
+	if (certs_check_ours(d->settings, c->id, &e) != 0 || certs_write(d->settings, c->id, bytes_of(pem), &e) != 0) {
 		fail_err(c, &e);
 		return;
 	}

@@ -14,24 +14,39 @@
 #define END_MARK   "-----END CERTIFICATE-----"
 #define LIST_VISITS_MAX 1000 /* members read for one list of lists; whoever writes the configuration can reach it */
 
-int
-certs_path(char out[PLACE_MAX * 2], const struct certd_settings *s, const char *id, struct err *e)
+/* In our home. */
+static int
+own_path(char out[PLACE_MAX * 2], const struct certd_settings *s, const char *id, struct err *e)
 {
-	const struct preloaded *p = certd_preloaded(s, id);
 	char name[STEM_MAX];
 	int n, r;
 
-	if (p != NULL && p->path == NULL)
-		return err_set(e, E_NOTFOUND, "certificate '%.100s': a list of others, not a file", id);
-	if (p != NULL) {
-		(void)snprintf(out, PLACE_MAX * 2, "%s", p->path);
-		return 0;
-	}
 	if ((r = stem_name(name, id, ".cer", e)) != 0)
 		return r;
 	n = snprintf(out, PLACE_MAX * 2, "%s/certs/%s", s->home, name);
 	if (n < 0 || n >= PLACE_MAX * 2)
 		return err_set(e, E_TOOBIG, "certificate '%.100s': its path is too long", id);
+	return 0;
+}
+
+bool
+certs_has_copy(const struct certd_settings *s, const char *id)
+{
+	char path[PLACE_MAX * 2];
+
+	return own_path(path, s, id, NULL) == 0 && access(path, F_OK) == 0;
+}
+
+int
+certs_path(char out[PLACE_MAX * 2], const struct certd_settings *s, const char *id, struct err *e)
+{
+	const struct preloaded *p = certd_preloaded(s, id);
+
+	if (p != NULL && p->path == NULL)
+		return err_set(e, E_NOTFOUND, "certificate '%.100s': a list of others, not a file", id);
+	if (p == NULL || (p->identity && certs_has_copy(s, id)))
+		return own_path(out, s, id, e);
+	(void)snprintf(out, PLACE_MAX * 2, "%s", p->path);
 	return 0;
 }
 
@@ -133,8 +148,8 @@ certs_is_anchor(const struct certd_settings *s, const char *id)
 }
 
 /* Preloaded certificates are somebody else's files; writing them would write wherever the configuration points. */
-static int
-check_ours(const struct certd_settings *s, const char *id, struct err *e)
+int
+certs_check_ours(const struct certd_settings *s, const char *id, struct err *e)
 {
 	if (certd_preloaded(s, id) == NULL)
 		return 0;
@@ -144,10 +159,13 @@ check_ours(const struct certd_settings *s, const char *id, struct err *e)
 int
 certs_write(const struct certd_settings *s, const char *id, struct bytes pem, struct err *e)
 {
+	const struct preloaded *p = certd_preloaded(s, id);
 	char path[PLACE_MAX * 2], dir[PLACE_MAX * 2];
 	int r;
 
-	if ((r = check_ours(s, id, e)) != 0 || (r = certs_path(path, s, id, e)) != 0)
+	if ((p == NULL || !p->identity) && (r = certs_check_ours(s, id, e)) != 0)
+		return r;
+	if ((r = own_path(path, s, id, e)) != 0)
 		return r;
 	if (pem.n > CERTS_FILE_MAX)
 		return err_set(e, E_TOOBIG, "certificate '%.100s': over %zu octets", id, CERTS_FILE_MAX);
@@ -164,7 +182,7 @@ certs_delete(const struct certd_settings *s, const char *id, struct err *e)
 	AUTO_FD fd = -1;
 	int r;
 
-	if ((r = check_ours(s, id, e)) != 0 || (r = certs_path(path, s, id, e)) != 0)
+	if ((r = certs_check_ours(s, id, e)) != 0 || (r = own_path(path, s, id, e)) != 0)
 		return r;
 	if (unlink(path) != 0 && errno != ENOENT)
 		return err_errno(e, E_IO, "%s", path);
@@ -200,7 +218,7 @@ certs_read_any(struct buf *out, const struct certd_settings *s, const char *id_o
 	char path[PLACE_MAX];
 	int r;
 
-	if (strncmp(id_or_uri, "file:", 5) != 0)
+	if (strncmp(id_or_uri, "file:", 5) != 0 || certd_preloaded(s, id_or_uri) != NULL)
 		return certs_read(out, s, id_or_uri, e);
 	if ((r = place_from_file_uri(path, id_or_uri, e)) != 0)
 		return r;

@@ -111,15 +111,25 @@ load(struct credential *c, const char *id, const char *key_id)
 	c->gen.rotate = c->gen.back = true;
 }
 
+/* Preloaded, and with no server that would renew it. */
+static bool
+is_fixed(const struct engine *en, const char *id, const char *owner)
+{
+	const struct preloaded *p = certd_preloaded(en->s, id);
+
+	return p != NULL && (!p->identity || (certd_url(en->s, id, NULL) == NULL && certd_url(en->s, owner, NULL) == NULL));
+}
+
 static struct credential *
-credential_new(struct engine *en, const char *id, const char *key_id)
+credential_new(struct engine *en, const char *id, const char *key_id, bool fixed)
 {
 	struct credential *c = mem_zalloc(sizeof(*c)), **at = &en->all;
 
 	c->en = en;
-	c->preloaded = certd_preloaded(en->s, id) != NULL;
+	c->preloaded = fixed;
 	(void)snprintf(c->temp_id, sizeof(c->temp_id), "%s-temp", key_id);
 	load(c, id, key_id);
+	birth_find(c);
 	(void)inspect_reload(c);
 	while (*at != NULL && strcmp((*at)->gen.id, id) < 0)
 		at = &(*at)->next;
@@ -134,6 +144,7 @@ want(struct engine *en, enum source source, const char *id, const char *key_id, 
     const struct policy *policy, bool auto_renew)
 {
 	struct credential *c = engine_find(en, id);
+	bool fixed = is_fixed(en, id, owner);
 	struct err e;
 
 	if (stem_check_id(id, &e) != 0 || stem_check_id(key_id, &e) != 0 || strlen(key_id) + sizeof("-temp") > ID_MAX) {
@@ -146,10 +157,11 @@ want(struct engine *en, enum source source, const char *id, const char *key_id, 
 			    c->gen.key_id, key_id);
 		return;
 	}
-	if (c != NULL && (strcmp(c->gen.key_id, key_id) != 0 || c->preloaded != (certd_preloaded(en->s, id) != NULL)))
+	if (c != NULL && (strcmp(c->gen.key_id, key_id) != 0 || c->preloaded != fixed))
 		c = NULL; /* another pair by that name: the one before is forgotten */
 	if (c == NULL)
-		c = credential_new(en, id, key_id);
+		c = credential_new(en, id, key_id, fixed);
+	birth_find(c);
 	c->kept = true;
 	c->key_refusals = 0; /* what keyd may do may have changed as well */
 	c->source = source;
@@ -245,10 +257,11 @@ mark_shared(struct engine *en)
 
 		if (!c->kept)
 			continue;
-		c->shared = is_shared(c);
+		/* The key that somebody put there is nobody's to replace, and the pair that it is of stays whole. */
+		c->shared = c->birth.path[0] != 0 || is_shared(c);
 		if (!c->shared)
 			continue;
-		if (!was && c->policy.rotate_key)
+		if (!was && c->policy.rotate_key && c->birth.path[0] == 0)
 			slog(SLOG_WARN, "%s: its key '%s', or '%s', is configured for something else too: it is not replaced",
 			    c->gen.id, c->gen.key_id, c->temp_id);
 		give_up_rotation(c);

@@ -32,6 +32,16 @@ struct seen {
 	int64_t size, s, ns;
 };
 
+/* The file that an EST identity began with; see birth.c. */
+struct birth {
+	char path[PLACE_MAX];    /* "": it began otherwise */
+	struct seen seen;
+	bool good;               /* it can be read, and has not ended: */
+	bool other;              /* it is not what is served, and was not looked at since that was read */
+	int64_t not_before;
+	uint8_t sha256[SHA256_LEN];
+};
+
 struct credential {
 	struct credential *next;
 	struct engine *en;
@@ -39,7 +49,9 @@ struct credential {
 	enum source source;
 	char temp_id[ID_MAX];    /* the key ID of the successor */
 	char owner[ID_MAX];      /* whose auth settings count */
-	bool preloaded, auto_renew;
+	bool preloaded;          /* nobody here replaces it */
+	bool auto_renew;
+	struct birth birth;
 	struct policy policy;
 	bool kept;               /* marks, while settings change */
 	bool shared;             /* its key, or the ID of that key's successor, is somebody else's too: it is not replaced */
@@ -149,6 +161,14 @@ void inspect_pair(struct credential *c);
 /* Read the certificate; true when it is another than before. */
 bool inspect_reload(struct credential *c);
 bool inspect_changed(const struct credential *c);       /* by stat(), cheap */
+struct seen inspect_seen(const char *path);
+
+/* birth.c: an identity that is preloaded, and the copy of it that is served and renewed */
+void birth_find(struct credential *c);                  /* by the settings: sets birth.path */
+void birth_look(struct credential *c);                  /* reads the file; called by inspect_reload() */
+bool birth_counts(const struct credential *c);          /* rather than what is served */
+int birth_read(struct buf *pem, const struct credential *c, struct err *e) MUST_CHECK;
+int birth_take(struct credential *c, struct bytes pem, struct err *e) MUST_CHECK; /* it belongs to the key */
 
 /* RFC 3339 with +00:00, as the original's lines have it. */
 const char *engine_time_text(int64_t t, char out[CLOCK_TEXT_MAX + 8]);

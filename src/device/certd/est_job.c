@@ -212,3 +212,52 @@ est_job_fill(struct job *j, const struct certd_settings *s, const char *id, cons
 	mem_wipe(&made, sizeof(made)); /* headers and proxies carry secrets too */
 	return r;
 }
+
+/*
+ * An endpoint that makes CAs makes no client certificates, and a CA's name is not the device's: the identity for one is
+ * asked for as another certificate with the same identity would.
+ */
+static const struct issuance *
+identity_like(const struct certd_settings *s, const struct issuance *is, const char *identity)
+{
+	for (size_t i = 0; is->ca && i < s->n_issuance; i++) {
+		const struct issuance *other = &s->issuance[i];
+		const struct est_auth_settings *a = certd_auth(s, other->id);
+
+		if (other->method == METHOD_EST && !other->ca && a != NULL && a->identity_cert != NULL &&
+		    strcmp(a->identity_cert, identity) == 0 && strcmp(other->id, identity) != 0 &&
+		    certd_url(s, other->id, NULL) != NULL)
+			return other;
+	}
+	return is;
+}
+
+/* The name that the bootstrap certificate says; false when there is none to be had. */
+static bool
+bootstrap_name(struct name *out, const struct certd_settings *s, const struct est_auth_settings *a)
+{
+	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX);
+	AUTO_BUF der = { 0 };
+	struct cert leaf;
+	struct err e;
+
+	if (a->bootstrap_cert == NULL || certs_read_any(&pem, s, a->bootstrap_cert, &e) != 0 ||
+	    certs_leaf(&leaf, &der, bytes_of_buf(&pem), &e) != 0 || !leaf.subject_known)
+		return false;
+	*out = leaf.subject;
+	return true;
+}
+
+const char *
+est_job_identity(struct name *name, const struct certd_settings *s, const struct issuance *is)
+{
+	const struct est_auth_settings *a = certd_auth(s, is->id);
+	const struct issuance *like = identity_like(s, is, a->identity_cert);
+	struct name born;
+
+	if (is->ca && (like == is || !like->has_subject) && bootstrap_name(&born, s, a))
+		*name = born;
+	else if (like->has_subject)
+		*name = like->subject;
+	return certd_url(s, like->id, NULL);
+}

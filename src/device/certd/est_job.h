@@ -21,6 +21,11 @@ enum est_as {
 int est_job_fill(struct job *j, const struct certd_settings *s, const char *id, const char *owner, const char *fallback_url,
     enum est_as as, struct err *e) MUST_CHECK;
 /*
+ * The entry `is` needs its EST identity, which may have to be made: by which name (*name is the one that was asked for so
+ * far, and stays when the settings know no better), and at which URL (NULL: none is configured, or its own).
+ */
+const char *est_job_identity(struct name *name, const struct certd_settings *s, const struct issuance *is);
+/*
  * After any JOB_EST: keeps the successors of our anchors that its answer brought (anchors.h), when the anchors that are
  * configured now vouch for them; the worker's word is not enough.
  */

@@ -83,6 +83,7 @@ error_json(const struct generation_error *why)
 void
 generation_encode(struct buf *out, const struct generation *g)
 {
+	static const uint8_t none[SHA256_LEN];
 	char hex[2 * SHA256_LEN + 1];
 	AUTO_JSON o = json_object();
 
@@ -104,6 +105,10 @@ generation_encode(struct buf *out, const struct generation *g)
 	(void)json_object_set_new(o, "good_time", json_integer(g->good_time));
 	text_hex(hex, (struct bytes){ g->sha256, SHA256_LEN });
 	(void)json_object_set_new(o, "sha256", json_string(hex));
+	if (memcmp(g->birth, none, SHA256_LEN) != 0) {
+		text_hex(hex, (struct bytes){ g->birth, SHA256_LEN });
+		(void)json_object_set_new(o, "birth", json_string(hex));
+	}
 	json_setf(o, "url", "%s", g->url);
 	if (g->subject.n > 0) {
 		AUTO_BUF der = BUF_MAX(SUBJECT_MAX), text = BUF_MAX(2 * SUBJECT_MAX);
@@ -217,6 +222,8 @@ generation_decode(struct generation *out, struct bytes text, struct err *e)
 		return E_FORMAT;
 	if (!text_unhex(g.sha256, SHA256_LEN, json_str(o, "sha256", "")))
 		return err_set(e, E_FORMAT, "sha256: 64 hex digits are needed");
+	if (json_object_get(o, "birth") != NULL && !text_unhex(g.birth, SHA256_LEN, json_str(o, "birth", "")))
+		return err_set(e, E_FORMAT, "birth: 64 hex digits are needed");
 	if (stem_check_id(g.id, e) != 0 || stem_check_id(g.key_id, e) != 0)
 		return E_FORMAT;
 	g.number = (uint64_t)number;

@@ -41,6 +41,7 @@ struct generation {
 	int64_t next_try;                 /* not before; 0: at once */
 	int64_t good_time;                /* UTC of the last exchange with a server that we trusted; 0: none */
 	uint8_t sha256[SHA256_LEN];       /* of the certificate that is served */
+	uint8_t birth[SHA256_LEN];        /* of the preloaded one that it began with; all 0: none */
 	char url[JOB_URL_MAX];            /* the fallback that it was enrolled at, "" none: renewals need it after a restart */
 	struct name subject;              /* that it was first asked for with; n 0: not known */
 	struct generation_error error;

@@ -12,30 +12,42 @@
  * second; we leave the others when the state file is lost in a rotation, or keyd fell back to a key before.
  */
 enum {
-	CANDIDATE_SERVED, CANDIDATE_KEY_BEHIND, CANDIDATE_CERT_BEHIND, CANDIDATE_STAGED, CANDIDATE_BEFORE,
-	CANDIDATE_COUNT
+	CANDIDATE_NEW_BIRTH, CANDIDATE_SERVED, CANDIDATE_KEY_BEHIND, CANDIDATE_CERT_BEHIND, CANDIDATE_STAGED,
+	CANDIDATE_BEFORE, CANDIDATE_BIRTH, CANDIDATE_COUNT
 };
+
+struct seen
+inspect_seen(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return (struct seen){ 0 };
+	return (struct seen){ .there = true, .inode = (uint64_t)st.st_ino, .size = st.st_size, .s = st.st_mtim.tv_sec,
+		.ns = st.st_mtim.tv_nsec };
+}
 
 static struct seen
 look_at(const struct credential *c)
 {
 	char path[PLACE_MAX * 2];
 	struct err why;
-	struct stat st;
 
-	if (certs_path(path, c->en->s, c->gen.id, &why) != 0 || stat(path, &st) != 0)
-		return (struct seen){ 0 };
-	return (struct seen){ .there = true, .inode = (uint64_t)st.st_ino, .size = st.st_size, .s = st.st_mtim.tv_sec,
-		.ns = st.st_mtim.tv_nsec };
+	return certs_path(path, c->en->s, c->gen.id, &why) == 0 ? inspect_seen(path) : (struct seen){ 0 };
+}
+
+static bool
+differ(const struct seen *a, const struct seen *b)
+{
+	return a->there != b->there || a->inode != b->inode || a->size != b->size || a->s != b->s || a->ns != b->ns;
 }
 
 bool
 inspect_changed(const struct credential *c)
 {
-	struct seen now = look_at(c);
+	struct seen now = look_at(c), birth = c->birth.path[0] != 0 ? inspect_seen(c->birth.path) : c->birth.seen;
 
-	return now.there != c->seen.there || now.inode != c->seen.inode || now.size != c->seen.size ||
-	    now.s != c->seen.s || now.ns != c->seen.ns;
+	return differ(&now, &c->seen) || differ(&birth, &c->birth.seen);
 }
 
 /* The certificate before the one that is served. */
@@ -74,6 +86,7 @@ inspect_reload(struct credential *c)
 		memset(c->sha256, 0, sizeof(c->sha256));
 		c->serial[0] = c->subject[0] = 0;
 		reload_before(c);
+		birth_look(c);
 		return was;
 	}
 	c->life = (struct policy_life){ leaf.not_before, leaf.not_after };
@@ -84,6 +97,7 @@ inspect_reload(struct credential *c)
 	if (leaf.subject_known)
 		(void)name_text(&leaf.subject, c->subject);
 	reload_before(c);
+	birth_look(c);
 	return !was || memcmp(before, c->sha256, sizeof(before)) != 0;
 }
 
@@ -102,6 +116,9 @@ candidate_cert(struct buf *pem, const struct credential *c, unsigned i)
 		return generation_read_cert(pem, c->en->s, c->gen.id, GEN_NEW_FILE, &why) == 0;
 	case CANDIDATE_BEFORE:
 		return generation_read_cert(pem, c->en->s, c->gen.id, GEN_OLD_FILE, &why) == 0;
+	case CANDIDATE_NEW_BIRTH:
+	case CANDIDATE_BIRTH:
+		return c->birth.good && birth_read(pem, c, &why) == 0;
 	default:
 		return false;
 	}
@@ -135,6 +152,8 @@ take_served(struct credential *c, struct err *e)
 		g.refused = g.setbacks = 0;
 	}
 	memcpy(g.sha256, c->sha256, SHA256_LEN);
+	if (c->birth.good && memcmp(c->birth.sha256, c->sha256, SHA256_LEN) == 0)
+		memcpy(g.birth, c->sha256, SHA256_LEN);
 	if (other && rotation_commit(c, &g, e) != 0) {
 		if (c->gen.state == GEN_IDLE)
 			c->pair = PAIR_MATCH; /* whether that can be noted or not */
@@ -242,6 +261,10 @@ take(struct credential *c)
 	case CANDIDATE_STAGED:
 		r = take_staged(c, &e);
 		break;
+	case CANDIDATE_NEW_BIRTH:
+	case CANDIDATE_BIRTH:
+		r = birth_take(c, bytes_of_buf(&c->asked_pem), &e);
+		break;
 	default:
 		r = take_before(c, bytes_of_buf(&c->asked_pem), &e);
 		break;
@@ -284,16 +307,20 @@ on_matched(void *ctx, const struct job_result *r)
 static void
 try_candidates(struct credential *c, unsigned from)
 {
-	unsigned end = c->preloaded ? CANDIDATE_SERVED + 1 : CANDIDATE_COUNT;
-
-	for (unsigned i = from; i < end; i++) {
+	for (unsigned i = from; i < CANDIDATE_COUNT; i++) {
 		struct job j = { .kind = JOB_MATCH };
+		bool birth = i == CANDIDATE_NEW_BIRTH || i == CANDIDATE_BIRTH;
+
+		if (c->preloaded && !birth && i != CANDIDATE_SERVED)
+			continue;
 
 		buf_free(&c->asked_pem);
 		c->asked_pem = BUF_MAX(CERTS_FILE_MAX);
 		if ((c->shared && of_successor(i)) || !candidate_cert(&c->asked_pem, c, i))
 			continue;
 		c->candidate = i;
+		if (birth)
+			c->birth.other = false; /* whatever comes of it, once is enough */
 		buf_put_bytes(&j.client_chain, bytes_of_buf(&c->asked_pem));
 		(void)snprintf(j.client_key, sizeof(j.client_key), "%s", of_successor(i) ? c->temp_id : c->gen.key_id);
 		rotation_run(c, &j, on_matched);
@@ -308,5 +335,5 @@ void
 inspect_pair(struct credential *c)
 {
 	(void)inspect_reload(c);
-	try_candidates(c, CANDIDATE_SERVED);
+	try_candidates(c, birth_counts(c) ? CANDIDATE_NEW_BIRTH : CANDIDATE_SERVED);
 }

@@ -345,49 +345,12 @@ on_result(void *ctx, const struct job_result *r)
 		settle(q, r);
 }
 
-/*
- * An endpoint that makes CAs makes no client certificates, and a CA's name is not the device's: the identity for one is
- * asked for as another certificate with the same identity would.
- */
-static const struct issuance *
-identity_like(const struct certd_settings *s, const struct issuance *is, const char *identity)
-{
-	for (size_t i = 0; is->ca && i < s->n_issuance; i++) {
-		const struct issuance *other = &s->issuance[i];
-		const struct est_auth_settings *a = certd_auth(s, other->id);
-
-		if (other->method == METHOD_EST && !other->ca && a != NULL && a->identity_cert != NULL &&
-		    strcmp(a->identity_cert, identity) == 0 && strcmp(other->id, identity) != 0 &&
-		    certd_url(s, other->id, NULL) != NULL)
-			return other;
-	}
-	return is;
-}
-
-/* The name that the bootstrap certificate says; false when there is none to be had. */
-static bool
-bootstrap_name(struct name *out, const struct certd_settings *s, const struct est_auth_settings *a)
-{
-	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX);
-	AUTO_BUF der = { 0 };
-	struct cert leaf;
-	struct err e;
-
-	if (a->bootstrap_cert == NULL || certs_read_any(&pem, s, a->bootstrap_cert, &e) != 0 ||
-	    certs_leaf(&leaf, &der, bytes_of_buf(&pem), &e) != 0 || !leaf.subject_known)
-		return false;
-	*out = leaf.subject;
-	return true;
-}
-
 static void
 begin_est(struct request *q, const struct issuance *is)
 {
 	const struct certd_settings *s = q->i->s;
 	const struct est_auth_settings *a = certd_auth(s, q->id);
-	const struct issuance *like;
-	const struct name *subject;
-	struct name born;
+	struct name name;
 	struct err e;
 
 	/* The server may let a device have a CA certificate; whether this user may is for the entry to say. */
@@ -398,11 +361,8 @@ begin_est(struct request *q, const struct issuance *is)
 		return;
 	}
 	if (a != NULL && a->identity_cert != NULL && certd_url(s, q->id, NULL) != NULL) {
-		like = identity_like(s, is, a->identity_cert);
-		subject = like->has_subject ? &like->subject : &q->csr.subject;
-		if (is->ca && (like == is || !like->has_subject) && bootstrap_name(&born, s, a))
-			subject = &born;
-		engine_need(q->i->engine, a->identity_cert, subject, certd_url(s, like->id, NULL), on_identity, q);
+		name = q->csr.subject;
+		engine_need(q->i->engine, a->identity_cert, &name, est_job_identity(&name, s, is), on_identity, q);
 	} else
 		ask_server(q, EST_AS_NOBODY); /* or says what is not configured */
 }

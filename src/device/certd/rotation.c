@@ -131,6 +131,8 @@ rotation_next(const struct credential *c, int64_t now, int64_t *when)
 		return ACT_SWITCH;
 	if (c->pair == PAIR_UNKNOWN)
 		return ACT_INSPECT;
+	if (g->state < GEN_STAGED && c->birth.other && !rotation_usable(c, now))
+		return ACT_INSPECT; /* the one that was there first may be better than ours */
 	if (c->preloaded)
 		return ACT_NONE;
 	if (g->state == GEN_SWITCHED)
@@ -261,6 +263,13 @@ begin_anew(struct credential *c)
 	begin(c);
 }
 
+/* A first pair takes nobody's place: where keyd allows the key's own ID alone (as documents have it), that will do. */
+static bool
+needs_no_successor(const struct credential *c, const struct job_result *r)
+{
+	return c->pair == PAIR_NONE && r->outcome == JOB_KEY_FAILED && strcmp(r->check, "not-authorised") == 0;
+}
+
 static void
 on_cleared(void *ctx, const struct job_result *r)
 {
@@ -268,7 +277,8 @@ on_cleared(void *ctx, const struct job_result *r)
 	struct generation g = c->gen;
 
 	c->ticket = NULL;
-	if (r->outcome == JOB_DONE) {
+	if (r->outcome == JOB_DONE || needs_no_successor(c, r)) {
+		g.rotate = r->outcome == JOB_DONE;
 		g.state = GEN_ASKED;
 		(void)rotation_step(c, &g);
 	} else {

@@ -154,7 +154,7 @@ static bool
 wants_client_auth(const struct issuance *i)
 {
 	if (i == NULL || i->n_eku == 0)
-		return true;
+		return i == NULL || !i->ca; /* a CA's certificate is for signing */
 	for (size_t k = 0; k < i->n_eku; k++)
 		if (i->eku[k] == OID_CLIENT_AUTH)
 			return true;
@@ -231,8 +231,11 @@ fill_est(struct job *j, struct credential *c, struct err *e)
 	j->reenroll = c->present && c->as == EST_AS_IDENTITY &&
 	    ((own != NULL && own->reenroll) ||
 	    (c->source == SOURCE_IDENTITY && (c->en->s->reenroll || (owner != NULL && owner->reenroll))));
-	/* Who comes by the bootstrap is named by the server; a renewal keeps its names (RFC 7030 4.2.2). */
-	j->any_name = c->source == SOURCE_IDENTITY && c->as == EST_AS_BOOTSTRAP;
+	/*
+	 * Who comes by the bootstrap is named by the server, and so are CAs, whose names nobody else goes by; a renewal keeps
+	 * its names (RFC 7030 4.2.2).
+	 */
+	j->any_name = (c->source == SOURCE_IDENTITY && c->as == EST_AS_BOOTSTRAP) || (own != NULL && own->ca);
 	return put_names(j, c, e);
 }
 
@@ -259,6 +262,7 @@ choose_as(struct credential *c)
 {
 	const struct est_auth_settings *a = certd_auth(c->en->s, c->owner);
 	const struct issuance *i = entry_of(c);
+	struct name name = { 0 };
 
 	if (c->source == SOURCE_IDENTITY) {
 		c->as = valid(c) && c->gen.refused == 0 ? EST_AS_IDENTITY : EST_AS_BOOTSTRAP;
@@ -267,9 +271,10 @@ choose_as(struct credential *c)
 	if (c->as_known)
 		return true;
 	if (a != NULL && a->identity_cert != NULL && a->identity_pk != NULL) {
+		const char *url = i != NULL ? est_job_identity(&name, c->en->s, i) : NULL;
+
 		c->waiting = true;
-		engine_need(c->en, a->identity_cert, i != NULL && i->has_subject ? &i->subject : NULL, rotation_url(c),
-		    on_identity, c);
+		engine_need(c->en, a->identity_cert, name.n > 0 ? &name : NULL, url != NULL ? url : rotation_url(c), on_identity, c);
 		return false;
 	}
 	c->as = a != NULL && a->bootstrap_cert != NULL ? EST_AS_BOOTSTRAP : EST_AS_NOBODY;

@@ -209,7 +209,7 @@ settings_url(const struct reading *rd, char **out, const struct toml *table, con
 	if (strlen(*out) >= JOB_URL_MAX)
 		return toml_err(rd->e, toml_get(table, key), "a URL of at most %d octets is needed", JOB_URL_MAX - 1);
 	if (is_uri(*out, "http://"))
-		settings_warn(rd, toml_get(table, key), "http: is neither secret nor authentic, anybody on the way can answer");
+		settings_warn(rd, toml_get(table, key), "%s", CERTD_PLAIN_HTTP);
 	else if (!is_uri(*out, "https://"))
 		return toml_err(rd->e, toml_get(table, key), "a URL that begins with https:// is needed");
 	return 0;
@@ -469,6 +469,33 @@ warn_of_gaps(const struct reading *rd, const struct toml *all)
 	}
 }
 
+static bool
+is_bootstrap(const struct certd_settings *s, const char *id)
+{
+	bool is = s->est_auth.bootstrap_cert != NULL && strcmp(s->est_auth.bootstrap_cert, id) == 0;
+
+	for (size_t i = 0; i < s->n_issuance && !is; i++)
+		is = s->issuance[i].auth.bootstrap_cert != NULL && strcmp(s->issuance[i].auth.bootstrap_cert, id) == 0;
+	return is;
+}
+
+/* A file that opens the door again and again stays what it is; one that is an identity is renewed, as a copy. */
+static void
+mark_identity(struct certd_settings *s, const struct est_auth_settings *a)
+{
+	for (size_t i = 0; a->given && a->identity_cert != NULL && a->identity_pk != NULL && i < s->n_preloaded; i++)
+		if (s->preloaded[i].path != NULL && strcmp(s->preloaded[i].id, a->identity_cert) == 0)
+			s->preloaded[i].identity = !is_bootstrap(s, a->identity_cert);
+}
+
+static void
+mark_identities(struct certd_settings *s)
+{
+	mark_identity(s, &s->est_auth);
+	for (size_t i = 0; i < s->n_issuance; i++)
+		mark_identity(s, &s->issuance[i].auth);
+}
+
 static int
 read_all(const struct reading *rd, const struct toml *doc, const struct place *p)
 {
@@ -481,6 +508,7 @@ read_all(const struct reading *rd, const struct toml *doc, const struct place *p
 	    (r = read_local_ca(rd, member(all, "local_ca"))) != 0 || (r = read_est(rd, member(all, "est"))) != 0 ||
 	    (all != NULL && (r = read_issuances(rd, all)) != 0))
 		return r;
+	mark_identities(rd->s);
 	warn_of_gaps(rd, all);
 	return principals_read(&rd->s->principals, doc, "certs", rd->e);
 }

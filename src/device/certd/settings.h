@@ -4,7 +4,7 @@
 #define DEVICE_CERTD_SETTINGS_H
 
 #include "core/pki/cert.h"
-#include "device/certd/policy.h"
+#include "device/service/policy.h"
 #include "device/service/principal.h"
 #include "device/service/settings.h"
 #include "device/service/stem.h"
@@ -81,6 +81,7 @@ struct preloaded {
 	char *id;
 	char *path;                             /* NULL: a list */
 	char **members;                         /* ended by NULL */
+	bool identity;                          /* a file that is an EST identity: certd works with a copy in its home */
 };
 
 struct url_row {
@@ -110,6 +111,9 @@ struct certd_settings {
 	char *proxy, *no_proxy;                 /* from the environment, unless configured */
 	struct principals *principals;
 };
+
+/* What is told of an http: URL; `check` has a check of its own for those. */
+#define CERTD_PLAIN_HTTP "http: is neither secret nor authentic, anybody on the way can answer"
 
 /*
  * The values of a merged configuration; what is wrong is E_FORMAT with file:line:column and key, what is odd (unknown keys, half a

@@ -5,8 +5,9 @@
 
 #include "core/sys/loop.h"
 #include "device/enrol/job.h"
+#include "device/service/crew.h"
 
-#define WORKERS_MAX 8 /* at once; further jobs wait their turn */
+#define WORKERS_MAX CREW_MAX /* at once; further jobs wait their turn */
 
 struct workers;
 struct workers_ticket;

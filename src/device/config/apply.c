@@ -248,6 +248,63 @@ add_master_key(struct applying *a, struct err *e)
 	return file_read(&f->content, a->plan.edge.master_key, MASTER_KEY_MAX, e);
 }
 
+/* Is the daemon of IoT Edge on this machine, which asks for its CA's certificate itself? */
+static bool
+has_edge_daemon(const struct applying *a)
+{
+	static const char *const places[] = {
+		"/usr/libexec/aziot/aziot-edged", "/usr/bin/aziot-edged", "/etc/systemd/system/aziot-edged.service",
+		"/usr/lib/systemd/system/aziot-edged.service", "/lib/systemd/system/aziot-edged.service",
+	};
+	char path[PLACE_MAX * 2];
+
+	if (a->o->edge_daemon >= 0 || a->o->out != NULL)
+		return a->o->edge_daemon != 0;
+	for (size_t i = 0; i < N_OF(places); i++) {
+		(void)snprintf(path, sizeof(path), "%s%s", a->place.prefix, places[i]);
+		if (access(path, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Estuary's own file beside a service's; when it is not wanted it goes, and where there is none *out is NULL. */
+static int
+add_own_file(struct install_file **out, struct applying *a, enum user owner, const char *service, bool wanted,
+    struct err *e)
+{
+	char path[PLACE_MAX], whole[PLACE_MAX * 2];
+
+	(void)snprintf(path, sizeof(path), "/etc/aziot/%s/config.d/01-estuary.toml", service);
+	(void)snprintf(whole, sizeof(whole), "%s%s", a->out->in.base, path);
+	*out = NULL;
+	if (!wanted && access(whole, F_OK) != 0)
+		return 0;
+	*out = add_file(a, owner, service, path);
+	if (*out == NULL)
+		return err_set(e, E_USAGE, "the directory's name is too long");
+	(*out)->remove = !wanted;
+	if (wanted)
+		print_header(&(*out)->content, a->o->command);
+	return 0;
+}
+
+/* Without edged certd itself asks for the Edge CA's certificate. */
+static int
+add_own(struct applying *a, struct err *e)
+{
+	bool wanted = a->out->edge && print_has_own(&a->plan) && !has_edge_daemon(a);
+	struct install_file *keyd, *certd;
+	int r;
+
+	if ((r = add_own_file(&keyd, a, KS, "keyd", wanted, e)) != 0 ||
+	    (r = add_own_file(&certd, a, CS, "certd", wanted, e)) != 0 || !wanted)
+		return r;
+	print_own_keyd(&keyd->content, a->who[CS].uid);
+	print_own_certd(&certd->content, &a->plan);
+	return 0;
+}
+
 static int
 add_files(struct applying *a, struct err *e)
 {
@@ -260,7 +317,9 @@ add_files(struct applying *a, struct err *e)
 	    (r = add_service(a, ID, "identityd", print_identityd, e)) != 0 ||
 	    (tpmd && (r = add_service(a, TPM, "tpmd", print_tpmd, e)) != 0))
 		return r;
-	return a->out->edge ? add_service(a, EDGE, "edged", print_edged, e) : 0;
+	if (a->out->edge && (r = add_service(a, EDGE, "edged", print_edged, e)) != 0)
+		return r;
+	return add_own(a, e);
 }
 
 /*
@@ -332,6 +391,48 @@ changed_services(const char *out[RESTART_MAX + 1], const struct install *in)
 	out[n] = NULL;
 }
 
+static bool
+is_among(const char *const *list, const char *service)
+{
+	for (; *list != NULL; list++)
+		if (strcmp(*list, service) == 0)
+			return true;
+	return false;
+}
+
+/* Those of d that are also in `services`, or that are not. */
+static struct detached
+select_services(const struct detached *d, const char *const *services, bool in)
+{
+	struct detached some = { .prefix = d->prefix, .program = d->program };
+	size_t n = 0;
+
+	for (size_t i = 0; d->services[i] != NULL; i++)
+		if (is_among(services, d->services[i]) == in)
+			some.services[n++] = d->services[i];
+	return some;
+}
+
+/* Below a prefix: what we run and what changed is restarted; the rest is started when that is wished. */
+static int
+take_in_prefix(struct applying *a, const char *const *services, struct err *e)
+{
+	const struct detached *all = a->o->processes;
+	const char *stopped[DETACHED_MAX + 1];
+	struct detached some;
+	int r;
+
+	if (all == NULL)
+		return 0;
+	some = select_services(all, services, true);
+	if ((r = detached_stop(stopped, &some, e)) != 0)
+		return r;
+	some = select_services(all, stopped, true);
+	if ((r = detached_start(a->out->restarted, &some, e)) != 0 || !a->o->start)
+		return r;
+	return detached_start(a->out->started, all, e);
+}
+
 static int
 install(struct applying *a, struct err *e)
 {
@@ -342,9 +443,12 @@ install(struct applying *a, struct err *e)
 		return r;
 	a->out->installed = true;
 	changed_services(services, &a->out->in);
-	if (a->o->out != NULL || is_scratch(a) || services[0] == NULL || !restart_possible())
+	if (a->o->out != NULL)
 		return 0;
-	r = restart_services(a->out->restarted, services, restart_systemctl, NULL, e);
+	if (is_scratch(a))
+		r = take_in_prefix(a, services, e);
+	else if (services[0] != NULL && restart_possible())
+		r = restart_services(a->out->restarted, services, restart_systemctl, NULL, e);
 	return r == 0 ? 0 : err_prefix(e, (enum err_code)r, "the configuration is installed, but");
 }
 

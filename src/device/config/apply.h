@@ -3,6 +3,7 @@
 #ifndef DEVICE_CONFIG_APPLY_H
 #define DEVICE_CONFIG_APPLY_H
 
+#include "device/config/detached.h"
 #include "device/config/install.h"
 #include "device/config/restart.h"
 
@@ -22,7 +23,10 @@ struct apply_options {
 	const char *hostname;    /* NULL: the machine's */
 	const char *command;     /* "aziotctl config apply", for the files' headers */
 	int edge;                /* 1: with IoT Edge, 0: without, -1: when the file or the machine has it */
+	int edge_daemon;         /* 1: IoT Edge's daemon is there and asks for its CA, 0: certd does, -1: look (out: 1) */
 	bool dry_run;
+	const struct detached *processes; /* the services of a prefix, which take what changed; or NULL */
+	bool start;              /* and those that do not run are started */
 	struct apply_uid uids[APPLY_USERS];
 	size_t n_uids;
 	/* Oddities (error false) and faults, one line each, as they are found. */
@@ -37,6 +41,7 @@ struct apply_result {
 	const char *key_note;    /* where an inline symmetric key went; NULL: nowhere */
 	char key_path[PLACE_MAX];
 	const char *restarted[RESTART_MAX + 1];
+	const char *started[DETACHED_MAX + 1]; /* of a prefix: they did not run before */
 };
 
 /* "aziotcs=998" into *out (user is a literal).  E_USAGE names the users there are. */

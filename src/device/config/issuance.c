@@ -42,7 +42,7 @@ preload_pair(struct reading *rd, const struct toml *t, const char *cert, const c
 
 /*
  * Certificates that say who we are.  The bootstrap pair alone: certd fetches an identity with it
- * and renews that.  The identity pair alone: it is used as it is.  Both, and different ones: the
+ * and renews that.  The identity pair alone: certd works with a copy of it.  Both, and different ones: the
  * identity as long as it is good, else the bootstrap; when they are the same files nobody can
  * have meant anything but the bootstrap.
  */

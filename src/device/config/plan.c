@@ -140,6 +140,7 @@ plan_clear(struct plan *p)
 	grants_clear(&p->certs);
 	grants_clear(&p->modules);
 	words_free(&p->trusted);
+	words_free(&p->provisioning.trusted);
 	words_free(&p->est_auth.headers);
 	buf_free(&p->device_key);
 	mem_free(p->issues);

@@ -80,6 +80,8 @@ struct provisioning {
 	const char *registration_id;
 	struct map subject;                         /* registration_id or csr_subject as a table; n 0: none */
 	struct renewal renewal;
+	struct words trusted;                       /* file: URIs of anchors for the cloud's servers */
+	const struct toml *own;                     /* where Estuary's own keys of it stand; NULL: none */
 };
 
 struct edge {

@@ -12,6 +12,7 @@
 
 /* Estuary's own keys, which pass through as they are written. */
 static const char *const est_own[] = { "trust_system", "timeout", "proxy", "no_proxy", NULL };
+static const char *const provisioning_own[] = { "trust_system", "proxy", "no_proxy", NULL };
 static const char *const auth_own[] = { "password_file", "anonymous", "headers_always", NULL };
 static const char *const issue_own[] = {
 	"san", "pk", "algorithms", "reenroll", "ca", "pathlen", "key_usage", "extended_key_usage", NULL,
@@ -192,11 +193,20 @@ has_x509(const struct provisioning *pr)
 }
 
 static void
+put_cloud(struct buf *out, const struct provisioning *pr)
+{
+	if (pr->trusted.n != 0)
+		toml_print_strs(out, "trusted_certs", pr->trusted.v, pr->trusted.n);
+	put_own(out, pr->own, provisioning_own);
+}
+
+static void
 put_manual(struct buf *out, const struct provisioning *pr)
 {
 	toml_print_str(out, "source", "manual");
 	toml_print_str(out, "iothub_hostname", pr->hub);
 	toml_print_str(out, "device_id", pr->device_id);
+	put_cloud(out, pr);
 	toml_print_table(out, "provisioning", "authentication", NULL);
 	toml_print_str(out, "method", pr->method);
 	toml_print_str(out, "device_id_pk", has_x509(pr) ? NULL : "device-id");
@@ -216,6 +226,7 @@ put_dps(struct buf *out, const struct provisioning *pr)
 	toml_print_str(out, "source", "dps");
 	toml_print_str(out, "global_endpoint", pr->endpoint);
 	toml_print_str(out, "scope_id", pr->scope);
+	put_cloud(out, pr);
 	toml_print_table(out, "provisioning", "attestation", NULL);
 	toml_print_str(out, "method", pr->method);
 	toml_print_str(out, "registration_id", x509 ? NULL : pr->registration_id);

@@ -249,6 +249,21 @@ read_dps(struct reading *rd, const struct toml *t)
 		    "source = \"manual\"");
 }
 
+/* Estuary's own: whom to trust beside the system's anchors, and the way to the cloud. */
+static void
+read_cloud(struct reading *rd, const struct toml *t)
+{
+	const struct toml *list = toml_get(t, "trusted_certs");
+
+	rd->p->provisioning.own = t;
+	if (list != NULL && toml_kind(list) != TOML_ARRAY) {
+		rd_error(rd, list, "is %s; write trusted_certs = [\"file:///path\"]", toml_kind_name(toml_kind(list)));
+		return;
+	}
+	for (size_t i = 0; list != NULL && i < toml_count(list); i++)
+		words_add(&rd->p->provisioning.trusted, rd_file(rd, toml_at(list, i), REFERENCE_CERT, "aziotid"));
+}
+
 void
 read_provisioning(struct reading *rd)
 {
@@ -269,6 +284,7 @@ read_provisioning(struct reading *rd)
 			    "[provisioning] is missing: add it with source = \"dps\", \"manual\" or \"none\"");
 		return;
 	}
+	read_cloud(rd, t);
 	source = rd_need(rd, t, "source", "write source = \"dps\", \"manual\" or \"none\"");
 	if (strcmp(source, "manual") == 0)
 		read_manual(rd, t);

@@ -48,6 +48,7 @@ static const struct settings_key provisioning[] = {
 	{ "device_id", NULL }, { "authentication", authentication }, { "global_endpoint", NULL },
 	{ "id_scope", NULL }, { "payload", uri }, { "attestation", attestation },
 	{ "always_reprovision_on_startup", NULL }, { "dynamic_reprovisioning", NULL },
+	{ "trusted_certs", NULL }, { "trust_system", NULL }, { "proxy", NULL }, { "no_proxy", NULL },
 	{ NULL, NULL },
 };
 static const struct settings_key est[] = {

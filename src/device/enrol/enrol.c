@@ -74,6 +74,9 @@ enrol_run(struct job_result *r, const struct job *j, int64_t now)
 	case JOB_PROBE:
 		enrol_probe(r, j, now);
 		return;
+	case JOB_TLS:
+		enrol_tls(r, j, now);
+		return;
 	case JOB_SIGN:
 		enrol_sign(r, j, now);
 		return;

@@ -11,6 +11,7 @@ void enrol_run(struct job_result *r, const struct job *j, int64_t now);
 /* The parts, each in its file. */
 void enrol_est(struct job_result *r, const struct job *j, int64_t now);
 void enrol_probe(struct job_result *r, const struct job *j, int64_t now);
+void enrol_tls(struct job_result *r, const struct job *j, int64_t now);
 void enrol_sign(struct job_result *r, const struct job *j, int64_t now);
 void enrol_keys(struct job_result *r, const struct job *j);
 

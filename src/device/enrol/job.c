@@ -257,6 +257,9 @@ put_local(struct buf *b, const struct job *j)
 	put_bool(b, j->force_subject);
 	wire_put_str(b, j->key_from);
 	put_buf(b, &j->spki);
+	put_bool(b, j->drop);
+	wire_put_u32(b, j->drop_uid);
+	wire_put_u32(b, j->drop_gid);
 }
 
 static void
@@ -274,6 +277,9 @@ get_local(struct wire *w, struct job *j)
 	j->force_subject = get_bool(w);
 	wire_str(w, j->key_from, sizeof(j->key_from));
 	get_buf(w, &j->spki, ITEM_MAX);
+	j->drop = get_bool(w);
+	j->drop_uid = wire_u32(w);
+	j->drop_gid = wire_u32(w);
 }
 
 void
@@ -324,6 +330,9 @@ job_result_encode(struct buf *out, const struct job_result *r)
 	put_buf(out, &r->chain);
 	put_buf(out, &r->trust_next);
 	put_buf(out, &r->spki);
+	wire_put_str(out, r->anchor);
+	wire_put_str(out, r->label);
+	wire_put_str(out, r->profile);
 }
 
 int
@@ -345,6 +354,9 @@ job_result_decode(struct job_result *out, struct bytes message, struct err *e)
 	get_buf(&w, &r.chain, JOB_PEM_MAX);
 	get_buf(&w, &r.trust_next, JOB_PEM_MAX);
 	get_buf(&w, &r.spki, ITEM_MAX);
+	wire_str(&w, r.anchor, sizeof(r.anchor));
+	wire_str(&w, r.label, sizeof(r.label));
+	wire_str(&w, r.profile, sizeof(r.profile));
 	w.bad = w.bad || r.retry_after_s < -1 || r.server_date < 0;
 	rc = wire_end(&w, "job result", e);
 	if (rc == 0)

@@ -18,6 +18,7 @@ enum job_kind {
 	JOB_PROVE,       /* keyd_prove(client_key) */
 	JOB_ROLLBACK,    /* keyd_rollback(client_key) */
 	JOB_DELETE,      /* delete the pair client_key; none is success */
+	JOB_TLS,         /* connect to `url`, verify who is there, and go: nothing is asked */
 	JOB_KIND_COUNT
 };
 
@@ -41,6 +42,8 @@ const char *job_outcome_name(enum job_outcome o); /* "done", "pending", "no-serv
 #define JOB_URL_MAX     1024
 #define JOB_TEXT_MAX    400
 #define JOB_CHECK_MAX   32   /* octets of a named check, NUL included */
+#define JOB_NAME_MAX    200  /* of a distinguished name, cut */
+#define JOB_LABEL_MAX   65
 #define JOB_PEM_MAX     ((size_t)256 * 1024)
 #define JOB_HEADERS_MAX 16
 #define JOB_DEADLINE_S  60   /* of an EST job as a whole, unless said otherwise */
@@ -93,6 +96,9 @@ struct job {
 	/* JOB_SWITCH. */
 	char key_from[ID_MAX];
 	struct buf spki;
+	/* Of a caller who is root: the worker becomes this user before it does anything. */
+	bool drop;
+	uint32_t drop_uid, drop_gid;
 };
 
 struct job_result {
@@ -111,6 +117,10 @@ struct job_result {
 	int64_t retry_after_s;            /* -1: none said; otherwise 1 s to a day */
 	int64_t server_date;              /* what the server's clock said, UTC; 0: nothing */
 	bool authenticated;               /* the server took the client pair: no 400, 401, 403, 429, 5xx */
+	/* JOB_PROBE, JOB_TLS: the subject of the anchor that the server's certificate chains to; "": one of the system's, or none. */
+	char anchor[JOB_NAME_MAX];
+	/* JOB_PROBE: what the server says is behind the URL; "": it does not say. */
+	char label[JOB_LABEL_MAX], profile[JOB_LABEL_MAX];
 	struct buf chain;                 /* PEM: leaf, its issuers, the rest of /cacerts; each once */
 	struct buf trust_next;            /* PEM: /cacerts, when a new root in it is vouched for; to be judged again by whoever keeps anchors */
 	struct buf spki;                  /* JOB_SPKI; of `key` when a request was made here, also if it failed later */

@@ -6,22 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/base/mem.h"
 #include "device/keyd/client.h"
 #include "device/provider/provider.h"
-
-/* A handle, wiped: it is as good as the key. */
-struct handle {
-	char *text;
-};
-
-static void
-handle_free(struct handle *h)
-{
-	if (h->text != NULL)
-		mem_free_wiped(h->text, strlen(h->text));
-}
-#define AUTO_HANDLE __attribute__((cleanup(handle_free))) struct handle
 
 static struct keyd
 service(const struct job *j)
@@ -63,7 +49,7 @@ keyring_open(struct key **out, const struct job *j, const char *id, struct err *
 int
 keyring_open_handle(struct key **out, const struct job *j, const char *handle, struct err *e)
 {
-	AUTO_HANDLE own = { 0 };
+	AUTO_KEYD_HANDLE own = { 0 };
 	struct err why = { 0 };
 	int rc = use_provider(j, e), held;
 
@@ -82,7 +68,7 @@ keyring_open_handle(struct key **out, const struct job *j, const char *handle, s
 int
 keyring_create(const struct job *j, const char *id, const char *algorithms, struct err *e)
 {
-	AUTO_HANDLE h = { 0 };
+	AUTO_KEYD_HANDLE h = { 0 };
 
 	return named(keyd_create_pair(&h.text, service(j), id, algorithms[0] != 0 ? algorithms : NULL, e), id, e);
 }
@@ -90,7 +76,7 @@ keyring_create(const struct job *j, const char *id, const char *algorithms, stru
 int
 keyring_spki(struct buf *out, const struct job *j, const char *id, struct err *e)
 {
-	AUTO_HANDLE h = { 0 };
+	AUTO_KEYD_HANDLE h = { 0 };
 	int rc = keyd_load_pair(&h.text, service(j), id, e);
 
 	if (rc == 0)
@@ -101,7 +87,7 @@ keyring_spki(struct buf *out, const struct job *j, const char *id, struct err *e
 int
 keyring_delete(const struct job *j, const char *id, struct err *e)
 {
-	AUTO_HANDLE h = { 0 };
+	AUTO_KEYD_HANDLE h = { 0 };
 	int rc = keyd_load_pair(&h.text, service(j), id, e);
 
 	if (rc == 0)

@@ -29,11 +29,15 @@ confine(const struct job *j, struct err *e)
 		{ file != NULL ? file : "/etc", false }, { dir != NULL ? dir : "/etc", false },
 		{ j->keyd_socket, false }, { NULL, false },
 	};
-	const struct sandbox box = { .paths = paths, .network = j->kind == JOB_EST || j->kind == JOB_PROBE };
+	const struct sandbox box = { .paths = paths, .drop = j->drop, .uid = j->drop_uid, .gid = j->drop_gid,
+		.network = j->kind == JOB_EST || j->kind == JOB_PROBE || j->kind == JOB_TLS };
 	AUTO_BUF report = { 0 };
 	bool weak;
 
-	return sandbox_enter(&box, &report, &weak, e); /* a kernel without Landlock is no reason not to renew */
+	if (sandbox_enter(&box, &report, &weak, e) != 0) /* a kernel without Landlock is no reason not to renew */
+		return e->code;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* another user's process had forgotten it */
+	return 0;
 }
 
 static void

@@ -117,7 +117,8 @@ run(struct talk *t, struct fetch *f, const char *operation, struct fetch_answer 
 	f->plain_ok = t->plain;
 	f->trust_pem = bytes_of_buf(&t->j->trust);
 	f->trust_also_system = t->j->trust_system;
-	f->unknown_ca_hint = "add that CA to trusted_certs in [cert_issuance.est]";
+	f->unknown_ca_hint = f->connect_only ? "is it the right host, and does a proxy or firewall answer in its place?"
+	                                     : "add that CA to trusted_certs in [cert_issuance.est]";
 	f->total_ms = t->until_ms - now < UINT32_MAX ? (unsigned)(t->until_ms - now) : UINT32_MAX;
 	f->proxy = t->j->proxy[0] != 0 ? t->j->proxy : NULL;
 	f->no_proxy = t->j->no_proxy[0] != 0 ? t->j->no_proxy : NULL;
@@ -142,6 +143,14 @@ talk_cacerts(struct talk *t, struct fetch_answer *a, struct err *e)
 	if (f.user == NULL && t->j->n_headers == 0)
 		return rc;
 	return run(t, &f, name, a, e);
+}
+
+int
+talk_connect(struct talk *t, struct fetch_answer *a, struct err *e)
+{
+	struct fetch f = { .method = "GET", .connect_only = true };
+
+	return run(t, &f, "", a, e);
 }
 
 int

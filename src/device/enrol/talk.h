@@ -26,6 +26,8 @@ void talk_close(struct talk *t);
  * headers only when a first answer was 401, for a one-time code is for one request.  As fetch_run().
  */
 int talk_cacerts(struct talk *t, struct fetch_answer *a, struct err *e) MUST_CHECK;
+/* Connect to the URL and verify who is there; nothing is sent.  As fetch_run(). */
+int talk_connect(struct talk *t, struct fetch_answer *a, struct err *e) MUST_CHECK;
 /* POST body, or what make makes on the connection that carries it, to the operation.  As fetch_run(). */
 int talk_enrol(struct talk *t, struct fetch_answer *a, struct bytes body,
     int (*make)(void *, const struct fetch_connection *, struct buf *, struct err *), void *ctx,

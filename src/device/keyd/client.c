@@ -18,6 +18,14 @@
 
 #define HANDLE_MAX ((size_t)64 * 1024) /* a derived key's handle holds its base's */
 
+void
+keyd_handle_free(struct keyd_handle *h)
+{
+	if (h->text != NULL)
+		mem_free_wiped(h->text, strlen(h->text));
+	h->text = NULL;
+}
+
 /* --- requests and answers --- */
 
 /* The service's words, made harmless: its lines of causes as one line. */
@@ -151,20 +159,27 @@ take_handle(char **out, const json_t *answer, struct err *e)
 
 /* --- pairs --- */
 
-int
-keyd_load_pair(char **handle, struct keyd k, const char *id, struct err *e)
+/* path with the ID of a pair or a key behind it; what: for the error. */
+static int
+load(char **handle, struct keyd k, const char *path, const char *what, const char *id, struct err *e)
 {
 	AUTO_BUF target = { 0 };
 	AUTO_JSON answer = NULL;
 	struct err why;
-	int r = ask(&answer, k, "GET", put_target(&target, "/keypair/", id, CLASSIC), NULL, &why);
+	int r = ask(&answer, k, "GET", put_target(&target, path, id, CLASSIC), NULL, &why);
 
 	if (r == 0)
 		return take_handle(handle, answer, e);
 	/* There is nothing else in this request that could be refused with a 400. */
 	if (r == E_POLICY || r == E_NOTFOUND)
-		return err_set(e, E_NOTFOUND, "keyd: no key pair '%s' (%.250s)", id, why.msg + strlen("keyd: "));
+		return err_set(e, E_NOTFOUND, "keyd: no %s '%s' (%.250s)", what, id, why.msg + strlen("keyd: "));
 	return err_set(e, (enum err_code)r, "%s", why.msg);
+}
+
+int
+keyd_load_pair(char **handle, struct keyd k, const char *id, struct err *e)
+{
+	return load(handle, k, "/keypair/", "key pair", id, e);
 }
 
 int
@@ -188,6 +203,60 @@ keyd_delete_pair(struct keyd k, const char *handle, struct err *e)
 	AUTO_JSON body = new_body("keyHandle", handle);
 
 	return tell(k, "DELETE", put_target(&target, "/keypair", NULL, CLASSIC), body, e);
+}
+
+int
+keyd_move_pair(struct keyd k, const char *to, const char *from, struct err *e)
+{
+	AUTO_BUF target = { 0 };
+	AUTO_JSON body = new_body("from", from);
+
+	return tell(k, "POST", put_target(&target, "/keypair/", to, CLASSIC), body, e);
+}
+
+/* --- symmetric keys --- */
+
+int
+keyd_load_key(char **handle, struct keyd k, const char *id, struct err *e)
+{
+	return load(handle, k, "/key/", "key", id, e);
+}
+
+int
+keyd_create_key(char **handle, struct keyd k, const char *id, const char *usage, struct err *e)
+{
+	AUTO_BUF target = { 0 };
+	AUTO_JSON body = new_body("keyId", id);
+	AUTO_JSON answer = NULL;
+	int r;
+
+	json_setf(body, "usage", "%s", usage);
+	r = ask(&answer, k, "POST", put_target(&target, "/key", NULL, CLASSIC), body, e);
+	return r == 0 ? take_handle(handle, answer, e) : r;
+}
+
+int
+keyd_derive(char **handle, struct keyd k, const char *base, struct bytes data, struct err *e)
+{
+	AUTO_BUF target = { 0 };
+	AUTO_JSON body = new_body("baseKeyHandle", base);
+	AUTO_JSON answer = NULL;
+	int r;
+
+	set_base64(body, "derivationData", data);
+	r = ask(&answer, k, "POST", put_target(&target, "/derivedkey", NULL, CLASSIC), body, e);
+	return r == 0 ? take_handle(handle, answer, e) : r;
+}
+
+int
+keyd_export_derived(struct buf *key, struct keyd k, const char *handle, struct err *e)
+{
+	AUTO_BUF target = { 0 };
+	AUTO_JSON body = new_body("keyHandle", handle);
+	AUTO_JSON answer = NULL;
+	int r = ask(&answer, k, "POST", put_target(&target, "/derivedkey/export", NULL, CLASSIC), body, e);
+
+	return r == 0 ? take_base64(key, answer, "key", e) : r;
 }
 
 /* --- public keys --- */
@@ -322,6 +391,12 @@ keyd_sign_eddsa(struct buf *sig, struct keyd k, const char *handle, struct bytes
 }
 
 int
+keyd_sign_hmac(struct buf *sig, struct keyd k, const char *handle, struct bytes message, struct err *e)
+{
+	return sign(sig, k, handle, "HMAC-SHA256", "message", message, e);
+}
+
+int
 keyd_rsa_private(struct buf *out, struct keyd k, const char *handle, bool pkcs1, struct bytes in, struct err *e)
 {
 	AUTO_BUF target = { 0 };
@@ -345,21 +420,45 @@ generation(struct keyd k, const char *id, const json_t *body, struct err *e)
 	return tell(k, "POST", put_target(&target, "/generation/", id, OWN), body, e);
 }
 
-int
-keyd_delegate(char **own, struct keyd k, const char *handle, uid_t holder, struct err *e)
+bool
+keyd_is_original(const struct err *why)
 {
 	static const char unknown[] = "keyd: invalid api-version";
-	AUTO_JSON body = new_body("keyHandle", handle);
+
+	return strncmp(why->msg, unknown, sizeof(unknown) - 1) == 0;
+}
+
+/* POST /handle; takes the body. */
+static int
+new_handle(char **out, struct keyd k, json_t *taken, struct err *e)
+{
+	AUTO_JSON body = taken;
 	AUTO_BUF target = { 0 };
 	AUTO_JSON answer = NULL;
 	struct err why = { 0 };
-	int r;
+
+	if (ask(&answer, k, "POST", put_target(&target, "/handle", NULL, OWN), body, &why) != 0)
+		return err_set(e, keyd_is_original(&why) ? E_NOTFOUND : why.code, "%s", why.msg);
+	return take_handle(out, answer, e);
+}
+
+int
+keyd_share(char **theirs, struct keyd k, const char *handle, uid_t uid, struct err *e)
+{
+	json_t *body = new_body("keyHandle", handle);
+
+	(void)json_object_set_new(body, "uid", json_integer((json_int_t)uid));
+	return new_handle(theirs, k, body, e);
+}
+
+int
+keyd_delegate(char **own, struct keyd k, const char *handle, uid_t holder, struct err *e)
+{
+	json_t *body = new_body("keyHandle", handle);
 
 	(void)json_object_set_new(body, "uid", json_integer((json_int_t)geteuid()));
 	(void)json_object_set_new(body, "holder", json_integer((json_int_t)holder));
-	if ((r = ask(&answer, k, "POST", put_target(&target, "/handle", NULL, OWN), body, &why)) != 0)
-		return err_set(e, strncmp(why.msg, unknown, sizeof(unknown) - 1) == 0 ? E_NOTFOUND : why.code, "%s", why.msg);
-	return take_handle(own, answer, e);
+	return new_handle(own, k, body, e);
 }
 
 int

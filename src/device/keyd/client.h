@@ -9,6 +9,13 @@
 
 #define KEYD_DEADLINE_MS 10000
 
+/* A handle in a local that its scope wipes: it is as good as the key. */
+struct keyd_handle {
+	char *text;
+};
+void keyd_handle_free(struct keyd_handle *h);
+#define AUTO_KEYD_HANDLE __attribute__((cleanup(keyd_handle_free))) struct keyd_handle
+
 /* Which service; by value, borrows its text. */
 struct keyd {
 	const char *socket;
@@ -31,6 +38,25 @@ int keyd_sign_eddsa(struct buf *sig, struct keyd k, const char *handle, struct b
 /* RSA with the private key: PKCS#1 type 1 padding of in (a DigestInfo), or none (in as long as the modulus). */
 int keyd_rsa_private(struct buf *out, struct keyd k, const char *handle, bool pkcs1, struct bytes in, struct err *e) MUST_CHECK;
 
+/* The pair `from` becomes `to`, whose key is lost: for services that have no generations. */
+int keyd_move_pair(struct keyd k, const char *to, const char *from, struct err *e) MUST_CHECK;
+
+/* Symmetric keys, as pairs are loaded and created; usage "derive,sign". */
+int keyd_load_key(char **handle, struct keyd k, const char *id, struct err *e) MUST_CHECK;
+int keyd_create_key(char **handle, struct keyd k, const char *id, const char *usage, struct err *e) MUST_CHECK;
+int keyd_derive(char **handle, struct keyd k, const char *base, struct bytes data, struct err *e) MUST_CHECK;
+/* Append the octets of a derived key; they are secret. */
+int keyd_export_derived(struct buf *key, struct keyd k, const char *handle, struct err *e) MUST_CHECK;
+/* HMAC-SHA256, 32 octets, appended. */
+int keyd_sign_hmac(struct buf *sig, struct keyd k, const char *handle, struct bytes message, struct err *e) MUST_CHECK;
+
+/* Does a refusal of what is Estuary's own mean that the service is an original one, which does not know it? */
+bool keyd_is_original(const struct err *why);
+/*
+ * A handle for user uid out of one of ours (Estuary's own).  E_NOTFOUND: the service does not know such a thing;
+ * E_AUTH: we may not (`delegate = true` in our principal).
+ */
+int keyd_share(char **theirs, struct keyd k, const char *handle, uid_t uid, struct err *e) MUST_CHECK;
 /*
  * A handle for ourselves out of one that user `holder` gave us: it is of use only if it was the holder's (Estuary's own).
  * E_NOTFOUND: the service does not know such a thing; E_AUTH: not the holder's, or we may not (`delegate = true` in our principal).

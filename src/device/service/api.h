@@ -83,6 +83,8 @@ void api_fail_parameter(struct api_call *c, const char *name, const char *fmt, .
  */
 void api_fail_err(struct api_call *c, const struct err *e);
 
+/* The last value of a parameter in the query, decoded, instead of what value holds; false when there is none. */
+bool api_query(const struct api_call *c, const char *name, struct buf *value);
 /* A required string member of the body (422 and false when absent or no string); *out is borrowed from the body. */
 bool api_need_str(struct api_call *c, const char *member, const char **out);
 /* A required member of standard base64 with padding, appended; 422 and false otherwise. */

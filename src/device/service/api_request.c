@@ -40,18 +40,18 @@ split(struct bytes *rest, char at)
 	return first;
 }
 
-/* The last api-version of a query into value; false when there is none. */
-static bool
-find_version(struct buf *value, struct bytes query)
+bool
+api_query(const struct api_call *c, const char *name, struct buf *value)
 {
+	struct bytes query = bytes_of(http_query(c->http));
 	bool found = false;
 
 	while (query.n != 0) {
-		AUTO_BUF name = { 0 };
+		AUTO_BUF decoded = { 0 };
 		struct bytes pair = split(&query, '&');
 
-		put_decoded(&name, split(&pair, '='), true);
-		if (!bytes_equal_str(bytes_of_buf(&name), "api-version"))
+		put_decoded(&decoded, split(&pair, '='), true);
+		if (!bytes_equal_str(bytes_of_buf(&decoded), name))
 			continue;
 		buf_reset(value);
 		put_decoded(value, pair, true);
@@ -65,7 +65,7 @@ api_request_version(struct api_call *c, const char *const *versions)
 {
 	AUTO_BUF value = { 0 };
 
-	if (!find_version(&value, bytes_of(http_query(c->http)))) {
+	if (!api_query(c, "api-version", &value)) {
 		api_fail(c, 400, "api-version not specified");
 		return false;
 	}

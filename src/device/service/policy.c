@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* certd/policy.c - renewal times: percents and spans, jitter, backoff */
-#include "device/certd/policy.h"
+/* service/policy.c - renewal times: percents and spans, jitter, backoff */
+#include "device/service/policy.h"
 
 #include <inttypes.h>
 #include <stdio.h>

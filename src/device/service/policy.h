@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* certd/policy.h - when a certificate is renewed, and when a renewal that failed is tried again; pure functions of time */
-#ifndef DEVICE_CERTD_POLICY_H
-#define DEVICE_CERTD_POLICY_H
+/* service/policy.h - when a certificate is renewed, and when a renewal that failed is tried again; pure functions of time */
+#ifndef DEVICE_SERVICE_POLICY_H
+#define DEVICE_SERVICE_POLICY_H
 
 #include "core/codec/toml.h"
 

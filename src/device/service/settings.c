@@ -31,24 +31,30 @@ list_clear(struct list *l)
 	l->n = 0;
 }
 
+/* Whose configuration it is. */
+struct user {
+	uid_t uid;
+	gid_t gid;
+};
+
 /* H12: who can write what we obey can be whoever we obey. */
 static int
-check_owner(const char *path, const struct stat *st, struct err *e)
+check_owner(const char *path, const struct stat *st, const struct user *who, struct err *e)
 {
-	if (st->st_uid != 0 && st->st_uid != geteuid())
+	if (st->st_uid != 0 && st->st_uid != who->uid)
 		return err_set(e, E_POLICY, "%s: belongs to user %u, not to root or user %u (chown it)", path,
-		    st->st_uid, geteuid());
+		    st->st_uid, who->uid);
 	if ((st->st_mode & S_IWOTH) != 0)
 		return err_set(e, E_POLICY, "%s: everybody may write it (chmod o-w)", path);
 	/* Our own group is whom the socket is open to. */
-	if ((st->st_mode & S_IWGRP) != 0 && st->st_gid == getegid() && st->st_gid != 0)
+	if ((st->st_mode & S_IWGRP) != 0 && st->st_gid == who->gid && st->st_gid != 0)
 		return err_set(e, E_POLICY, "%s: the service's clients (group %u) may write it (chmod g-w)", path, st->st_gid);
 	return 0;
 }
 
 /* The directory that holds a file. */
 static int
-check_parent(const char *path, struct err *e)
+check_parent(const char *path, const struct user *who, struct err *e)
 {
 	char dir[PLACE_MAX];
 	struct stat st;
@@ -65,7 +71,7 @@ check_parent(const char *path, struct err *e)
 	/* Sticky ones (/tmp) let nobody replace what is another's. */
 	if ((st.st_mode & S_ISVTX) != 0)
 		st.st_mode &= (mode_t)~S_IWOTH;
-	return check_owner(dir, &st, e);
+	return check_owner(dir, &st, who, e);
 }
 
 static int
@@ -87,7 +93,7 @@ read_all(struct buf *out, int fd, const char *path, struct err *e)
 
 /* One file, checked by the handle that it is read from. */
 static int
-read_file(struct toml **out, const char *path, int flags, struct err *e)
+read_file(struct toml **out, const char *path, int flags, const struct user *who, struct err *e)
 {
 	AUTO_BUF text = BUF_MAX(TOML_MAX);
 	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags);
@@ -100,20 +106,20 @@ read_file(struct toml **out, const char *path, int flags, struct err *e)
 		return err_errno(e, E_IO, "%s", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, E_IO, "%s: no regular file", path);
-	if ((r = check_owner(path, &st, e)) != 0 || (r = read_all(&text, fd, path, e)) != 0)
+	if ((r = check_owner(path, &st, who, e)) != 0 || (r = read_all(&text, fd, path, e)) != 0)
 		return r;
 	return toml_parse(out, path, bytes_of_buf(&text), e);
 }
 
 static int
-read_base(struct toml **out, const char *path, struct err *e)
+read_base(struct toml **out, const char *path, const struct user *who, struct err *e)
 {
 	int r;
 
 	if (access(path, F_OK) != 0 && errno == ENOENT)
 		return toml_parse(out, path, (struct bytes){ NULL, 0 }, e);
-	r = check_parent(path, e);
-	return r == 0 ? read_file(out, path, 0, e) : r;
+	r = check_parent(path, who, e);
+	return r == 0 ? read_file(out, path, 0, who, e) : r;
 }
 
 /* Is it one that counts?  1 or 0, or an error. */
@@ -155,7 +161,7 @@ by_name(const void *a, const void *b)
 }
 
 static int
-list_open(struct list *l, DIR *d, const char *path, struct err *e)
+list_open(struct list *l, DIR *d, const char *path, const struct user *who, struct err *e)
 {
 	const struct dirent *entry;
 	struct stat st;
@@ -163,7 +169,7 @@ list_open(struct list *l, DIR *d, const char *path, struct err *e)
 
 	if (fstat(dirfd(d), &st) != 0)
 		return err_errno(e, E_IO, "%s", path);
-	r = check_owner(path, &st, e);
+	r = check_owner(path, &st, who, e);
 	while (r == 0 && (errno = 0, entry = readdir(d)) != NULL)
 		r = list_one(l, dirfd(d), path, entry->d_name, e);
 	if (r == 0 && errno != 0)
@@ -173,35 +179,42 @@ list_open(struct list *l, DIR *d, const char *path, struct err *e)
 }
 
 static int
-list_dir(struct list *l, const char *path, struct err *e)
+list_dir(struct list *l, const char *path, const struct user *who, struct err *e)
 {
 	DIR *d = opendir(path);
 	int r;
 
 	if (d == NULL)
 		return errno == ENOENT ? 0 : err_errno(e, E_IO, "%s", path);
-	r = list_open(l, d, path, e);
+	r = list_open(l, d, path, who, e);
 	(void)closedir(d);
 	return r;
 }
 
 int
-settings_load(struct toml **out, const struct place *p, struct err *e)
+settings_load_as(struct toml **out, const struct place *p, uid_t uid, gid_t gid, struct err *e)
 {
+	const struct user who = { uid, gid };
 	__attribute__((cleanup(list_clear))) struct list files = { 0 };
 	AUTO(toml) all = NULL;
-	int r = read_base(&all, p->config_file, e);
+	int r = read_base(&all, p->config_file, &who, e);
 
 	if (r == 0)
-		r = list_dir(&files, p->config_dir, e);
+		r = list_dir(&files, p->config_dir, &who, e);
 	for (size_t i = 0; r == 0 && i < files.n; i++) {
 		struct toml *more;
 
-		r = read_file(&more, files.path[i], O_NOFOLLOW, e);
+		r = read_file(&more, files.path[i], O_NOFOLLOW, &who, e);
 		if (r == 0)
 			r = toml_merge(all, more, e);
 	}
 	if (r == 0)
 		*out = TAKE(all);
 	return r;
+}
+
+int
+settings_load(struct toml **out, const struct place *p, struct err *e)
+{
+	return settings_load_as(out, p, geteuid(), getegid(), e);
 }

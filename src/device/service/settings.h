@@ -3,6 +3,8 @@
 #ifndef DEVICE_SERVICE_SETTINGS_H
 #define DEVICE_SERVICE_SETTINGS_H
 
+#include <sys/types.h>
+
 #include "core/codec/toml.h"
 #include "core/sys/loop.h"
 #include "device/service/place.h"
@@ -17,6 +19,8 @@
  * file:line:column, E_IO, E_POLICY, E_TOOBIG.
  */
 int settings_load(struct toml **out, const struct place *p, struct err *e) MUST_CHECK;
+/* The same as the service's own user would find it: for root, who looks whether that user can use it. */
+int settings_load_as(struct toml **out, const struct place *p, uid_t uid, gid_t gid, struct err *e) MUST_CHECK;
 
 /* What a table may hold; a row of name NULL ends it. */
 struct settings_key {

@@ -18,12 +18,28 @@ every_record_of_every_table_is_whole_and_unique(void **state)
 }
 
 static void
+iotedge_has_verbs_of_its_own_beside_the_others(void **state)
+{
+	struct program iotedge = agent_program_as("/usr/bin/iotedge"), aziotctl = agent_program_as("aziotctl");
+	static const char *const own[] = { "list", "restart", "logs", "version" };
+
+	(void)state;
+	assert_true(whole_program(&iotedge) == whole_program(&aziotctl) + N_OF(own));
+	for (size_t i = 0; i < N_OF(own); i++) {
+		assert_non_null(verb_find(&iotedge, NULL, own[i]));
+		assert_null(verb_find(&aziotctl, NULL, own[i]));
+	}
+	assert_non_null(verb_find(&aziotctl, "system", "reprovision"));
+}
+
+static void
 the_names_of_existing_installations_are_services(void **state)
 {
 	(void)state;
 	assert_string_equal(agent_service_of("aziot-keyd"), "keyd");
 	assert_string_equal(agent_service_of("/usr/libexec/aziot-identity-service/aziot-certd"), "certd");
 	assert_string_equal(agent_service_of("./aziot-certd"), "certd");
+	assert_string_equal(agent_service_of("aziot-identityd"), "identityd");
 	assert_null(agent_service_of("estuary-agent"));
 	assert_null(agent_service_of("/opt/aziot-keyd/run"));
 	assert_null(agent_service_of("aziot-keyd-old"));
@@ -71,6 +87,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_record_of_every_table_is_whole_and_unique),
+		cmocka_unit_test(iotedge_has_verbs_of_its_own_beside_the_others),
 		cmocka_unit_test(the_names_of_existing_installations_are_services),
 		cmocka_unit_test(every_verb_takes_a_prefix),
 		cmocka_unit_test(an_object_without_id_goes_by_its_file_with_a_short_hash),

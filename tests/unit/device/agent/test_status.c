@@ -181,6 +181,71 @@ a_configuration_that_was_not_taken_needs_attention(void **state)
 	capture_close(&x);
 }
 
+/* A device that the cloud knows, with members of its parts written over what is here. */
+static json_t *
+status_with_identity(const char *parts)
+{
+	json_t *status = json_pack("{s:[],s:[],s:{s:s}}", "credentials", "certificates", "configuration", "last_error", "");
+	json_t *v = json_pack("{s:{s:s,s:b,s:b,s:s,s:s,s:I},s:{s:s,s:s,s:I,s:I},s:{s:[s,s],s:b},s:{s:s}}", "provisioning", "source",
+	    "dps", "provisioned", true, "current", true, "hub", "hub.example", "device", "pump-7", "confirmed_at",
+	    (json_int_t)NOW - 7200, "certificate", "id", "device-id", "subject", "CN=pump-7", "not_after", (json_int_t)NOW + 3 * 86400,
+	    "renew_at", (json_int_t)NOW + 86400, "modules", "wanted", "m1", "m2", "in_line", true, "configuration", "last_error", "");
+	json_t *more = json_loads(parts, 0, NULL);
+
+	assert_non_null(v);
+	assert_non_null(more);
+	assert_int_equal(json_object_update_recursive(v, more), 0);
+	json_decref(more);
+	assert_int_equal(json_object_set_new(status, "identity", v), 0);
+	return status;
+}
+
+static void
+whom_the_cloud_takes_the_device_for_comes_first(void **state)
+{
+	struct capture x;
+	const char *s;
+
+	(void)state;
+	assert_int_equal(show(&x, status_with_identity("{}")), 0);
+	s = capture_out(&x);
+	assert_int_equal(strncmp(s, "pump-7  fresh\n", 14), 0);
+	assert_non_null(strstr(s, "source           dps\n"));
+	assert_non_null(strstr(s, "hub              hub.example\n"));
+	assert_non_null(strstr(s, "confirmed        2027-01-15T06:00:00Z, 2 hours ago\n"));
+	assert_non_null(strstr(s, "certificate      device-id\n"));
+	assert_non_null(strstr(s, "next renewal     2027-01-16T08:00:00Z, in 24 hours\n"));
+	assert_non_null(strstr(s, "modules          m1"));
+	capture_close(&x);
+}
+
+static void
+is_identity(const char *parts, const char *word, int exit_status)
+{
+	struct capture x;
+
+	assert_int_equal(show(&x, status_with_identity(parts)), exit_status);
+	if (strstr(capture_out(&x), word) == NULL)
+		fail_msg("'%s' does not tell '%s' but: %.80s", parts, word, capture_out(&x));
+	capture_close(&x);
+}
+
+static void
+each_trouble_of_an_identity_is_told_and_needs_attention(void **state)
+{
+	(void)state;
+	is_identity("{\"provisioning\": {\"last_error\": \"DPS said \\u001b[31m no\"}}", "pump-7  failing", ATTENTION);
+	is_identity("{\"provisioning\": {\"provisioned\": false, \"last_error\": \"x\"}}", "device  failing", ATTENTION);
+	is_identity("{\"provisioning\": {\"provisioned\": false}}", "device  provisioning", 0);
+	is_identity("{\"provisioning\": {\"current\": false}}", "pump-7  provisioning", 0);
+	is_identity("{\"provisioning\": {\"source\": \"none\", \"provisioned\": false}}", "device  none", 0);
+	is_identity("{\"certificate\": {\"not_after\": 1800000000}}", "pump-7  expired", ATTENTION);
+	is_identity("{\"certificate\": {\"last_error\": \"refused\"}}", "pump-7  failing", ATTENTION);
+	is_identity("{\"modules\": {\"last_error\": \"no hub\", \"in_line\": false}}", "does not have them", ATTENTION);
+	is_identity("{\"configuration\": {\"last_error\": \"10.toml:1:1: x\"}}", "10.toml:1:1: x", ATTENTION);
+	is_identity("{\"error\": \"no connection\"}", "unreachable", ATTENTION);
+}
+
 static void
 json_has_the_same_judgement(void **state)
 {
@@ -211,6 +276,8 @@ main(void)
 		cmocka_unit_test(what_a_server_said_cannot_harm_the_terminal),
 		cmocka_unit_test(other_certificates_stand_in_a_table_and_each_once),
 		cmocka_unit_test(a_configuration_that_was_not_taken_needs_attention),
+		cmocka_unit_test(whom_the_cloud_takes_the_device_for_comes_first),
+		cmocka_unit_test(each_trouble_of_an_identity_is_told_and_needs_attention),
 		cmocka_unit_test(json_has_the_same_judgement),
 	};
 

@@ -184,6 +184,41 @@ preloaded_certificates_are_read_and_never_written(void **state)
 }
 
 static void
+an_identity_that_is_a_file_is_read_and_written_as_a_copy(void **state)
+{
+	AUTO_BUF text = { 0 };
+	AUTO_BUF got = { 0 };
+	char path[PLACE_MAX * 2], of_id[PLACE_MAX * 2];
+	struct err e;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/born.pem", here.prefix);
+	kit_write(path, "birth\n");
+	buf_printf(&text, "[cert_issuance.est]\nidentity_cert = \"file://%s\"\nidentity_pk = \"k\"\n", path);
+	{
+		AUTO(certd_settings) s = settings(buf_str(&text));
+		const char *id = s->est_auth.identity_cert;
+
+		reads(s, id, "birth\n");
+		assert_false(certs_has_copy(s, id));
+		assert_int_equal(certs_path(of_id, s, id, &e), 0);
+		assert_string_equal(of_id, path);
+		assert_int_equal(certs_write(s, id, bytes_of("copy\n"), &e), 0);
+		assert_true(certs_has_copy(s, id));
+		reads(s, id, "copy\n");
+		assert_int_equal(certs_read_any(&got, s, id, &e), 0);
+		assert_true(bytes_equal_str(bytes_of_buf(&got), "copy\n"));
+		assert_int_equal(certs_path(of_id, s, id, &e), 0);
+		assert_string_not_equal(of_id, path);
+		assert_int_equal(certs_check_ours(s, id, &e), E_POLICY);
+		assert_int_equal(certs_delete(s, id, &e), E_POLICY);
+	}
+	buf_reset(&got);
+	assert_int_equal(file_read(&got, path, 64, &e), 0);
+	assert_true(bytes_equal_str(bytes_of_buf(&got), "birth\n"));
+}
+
+static void
 only_the_configuration_can_name_files(void **state)
 {
 	AUTO(certd_settings) s = settings("");
@@ -248,6 +283,7 @@ main(void)
 		T(anchors_are_those_in_trusted_certs_and_in_its_lists),
 		T(lists_that_multiply_are_stopped),
 		T(preloaded_certificates_are_read_and_never_written),
+		T(an_identity_that_is_a_file_is_read_and_written_as_a_copy),
 		T(only_the_configuration_can_name_files),
 		T(the_leaf_is_the_first_certificate),
 		T(a_file_that_is_too_long_is_refused),

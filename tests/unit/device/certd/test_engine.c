@@ -517,6 +517,182 @@ a_preloaded_identity_is_watched_and_never_replaced(void **state)
 	assert_true(bytes_equal(bytes_of_buf(&after), bytes_of_buf(&pem)));
 }
 
+/* --- an identity that is a file --- */
+
+static char birth_path[128];
+static struct preloaded birth_row = { .id = (char *)ID, .path = birth_path, .identity = true };
+
+/* The file of the identity's birth, for the key that keyd has, or for a new one. */
+static void
+put_birth(struct buf *pem, bool new_key, int64_t not_before, int64_t not_after)
+{
+	struct name n = device_name();
+	struct err e;
+
+	if (new_key || *slot_of(KEY) < 0)
+		*slot_of(KEY) = make_key();
+	buf_reset(pem);
+	put_cert(pem, spki_of(*slot_of(KEY)), &n, not_before, not_after);
+	assert_int_equal(__real_file_write(birth_path, bytes_of_buf(pem), 0644, &e), 0);
+}
+
+static void
+be_born(struct buf *pem, int64_t life)
+{
+	(void)snprintf(birth_path, sizeof(birth_path), "%s/birth.pem", home_now);
+	settings.preloaded = &birth_row;
+	settings.n_preloaded = 1;
+	put_birth(pem, true, world_now, world_now + life);
+	engine_configure(engine, &settings);
+	assert_int_equal(need(), 0);
+}
+
+static bool
+file_is(const char *path, const struct buf *pem)
+{
+	AUTO_BUF now = BUF_MAX(CERTS_FILE_MAX);
+	struct err e;
+
+	return file_read(&now, path, CERTS_FILE_MAX, &e) == 0 && bytes_equal(bytes_of_buf(&now), bytes_of_buf(pem));
+}
+
+/* What is served is the copy in certd's home. */
+static bool
+copy_is(const struct buf *pem)
+{
+	char path[PLACE_MAX * 2];
+	struct err e;
+
+	assert_int_equal(certs_path(path, &settings, ID, &e), 0);
+	return strstr(path, "/certs/estid-") != NULL && file_is(path, pem);
+}
+
+static void
+a_birth_certificate_is_copied_and_the_copy_is_renewed_with_its_key(void **state)
+{
+	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX);
+	int key;
+
+	(void)state;
+	be_born(&pem, 90 * DAY_S);
+	key = *slot_of(KEY);
+	assert_true(copy_is(&pem));
+	had_pair = false;
+	pass(200 * DAY_S, HOUR_S);
+	assert_true(server.issued >= 2);
+	assert_int_equal(*slot_of(KEY), key);
+	assert_true(file_is(birth_path, &pem));
+	assert_false(copy_is(&pem));
+	assert_int_equal(need(), 0);
+	restart();
+	assert_int_equal(need(), 0);
+	assert_false(copy_is(&pem));
+}
+
+static void
+a_birth_certificate_that_no_server_renews_is_served_as_a_copy(void **state)
+{
+	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX);
+
+	(void)state;
+	settings.n_urls = 0;
+	be_born(&pem, 30 * DAY_S);
+	assert_true(copy_is(&pem));
+	assert_true(credential()->preloaded);
+	/* Somebody puts a newer one there, and then one for another key. */
+	pass(DAY_S, HOUR_S);
+	put_birth(&pem, false, world_now, world_now + 30 * DAY_S);
+	pump();
+	assert_true(copy_is(&pem));
+	put_birth(&pem, true, world_now - 40 * DAY_S, world_now + 30 * DAY_S);
+	pump();
+	assert_true(copy_is(&pem));
+	assert_int_equal(need(), 0);
+	pass(31 * DAY_S, HOUR_S);
+	assert_int_equal(need(), E_POLICY);
+	assert_int_equal(server.asked, 0);
+	settings.n_urls = N_OF(urls);
+}
+
+static void
+a_copy_that_is_deleted_is_taken_anew_from_the_birth_certificate(void **state)
+{
+	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX);
+	char path[PLACE_MAX * 2];
+	struct err e;
+
+	(void)state;
+	be_born(&pem, 90 * DAY_S);
+	assert_int_equal(engine_renew_now(engine, ID, &e), 0);
+	pass(HOUR_S, MINUTE_S);
+	assert_false(copy_is(&pem));
+	assert_int_equal(certs_path(path, &settings, ID, &e), 0);
+	assert_int_equal(__real_unlink(path), 0);
+	restart();
+	assert_int_equal(need(), 0);
+	assert_true(copy_is(&pem));
+}
+
+static void
+a_copy_that_ended_gives_way_to_the_birth_certificate_that_has_not(void **state)
+{
+	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX);
+	struct err e;
+
+	(void)state;
+	be_born(&pem, 3650 * DAY_S);
+	assert_int_equal(engine_renew_now(engine, ID, &e), 0);
+	pass(HOUR_S, MINUTE_S);
+	assert_false(copy_is(&pem));
+	server.down = true;
+	had_pair = false;
+	pass(100 * DAY_S, HOUR_S);
+	assert_true(copy_is(&pem));
+	assert_int_equal(need(), 0);
+}
+
+static void
+a_birth_certificate_that_somebody_replaced_counts_when_it_is_newer_or_ours_is_refused(void **state)
+{
+	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX);
+	struct err e;
+
+	(void)state;
+	be_born(&pem, 90 * DAY_S);
+	assert_int_equal(engine_renew_now(engine, ID, &e), 0);
+	pass(HOUR_S, MINUTE_S);
+	assert_false(copy_is(&pem));
+	put_birth(&pem, false, world_now - 10 * DAY_S, world_now + 200 * DAY_S);
+	pump();
+	assert_false(copy_is(&pem)); /* ours is good, and newer */
+	had_pair = false;
+	engine_used(engine, ID, false);
+	assert_int_equal(need(), 0);
+	assert_true(copy_is(&pem));
+	world_now += DAY_S;
+	put_birth(&pem, false, world_now, world_now + 300 * DAY_S);
+	pump();
+	assert_true(copy_is(&pem));
+}
+
+static void
+a_full_disk_hinders_no_birth_certificate(void **state)
+{
+	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX);
+	char path[PLACE_MAX * 2];
+	struct err e;
+
+	(void)state;
+	disk_full = true;
+	be_born(&pem, 90 * DAY_S);
+	assert_int_equal(certs_path(path, &settings, ID, &e), 0);
+	assert_string_equal(path, birth_path);
+	disk_full = false;
+	engine_look(engine, ID);
+	pump();
+	assert_true(copy_is(&pem));
+}
+
 /* --- operators and settings --- */
 
 static void
@@ -891,6 +1067,17 @@ a_successors_key_that_certd_may_not_ask_for_hinders_no_new_start(void **state)
 }
 
 static void
+a_first_pair_needs_no_right_to_a_successors_key(void **state)
+{
+	(void)state;
+	keyd_secret = TEMP;
+	assert_int_equal(need(), 0); /* at once, not after some tries */
+	assert_int_equal(server.asked, 1);
+	assert_true(pair_served());
+	assert_false(credential()->gen.rotate);
+}
+
+static void
 a_proof_that_is_never_given_does_not_stop_the_next_renewal(void **state)
 {
 	(void)state;
@@ -972,6 +1159,12 @@ main(void)
 		T(a_keys_service_that_is_down_is_no_reason_to_enrol),
 		T(a_key_that_keyd_will_not_replace_is_kept_rather_than_its_certificate_lost),
 		T(a_preloaded_identity_is_watched_and_never_replaced),
+		T(a_birth_certificate_is_copied_and_the_copy_is_renewed_with_its_key),
+		T(a_birth_certificate_that_no_server_renews_is_served_as_a_copy),
+		T(a_copy_that_is_deleted_is_taken_anew_from_the_birth_certificate),
+		T(a_copy_that_ended_gives_way_to_the_birth_certificate_that_has_not),
+		T(a_birth_certificate_that_somebody_replaced_counts_when_it_is_newer_or_ours_is_refused),
+		T(a_full_disk_hinders_no_birth_certificate),
 		T(an_operator_stops_it_for_good_and_resumes_it),
 		T(settings_may_change_at_any_moment),
 		T(self_signed_certificates_renew_with_the_key_they_have),
@@ -988,6 +1181,7 @@ main(void)
 		T(an_identity_that_others_replace_is_no_longer_the_one_that_was_refused),
 		T(a_preloaded_identity_that_was_refused_has_its_turn_again),
 		T(a_successors_key_that_certd_may_not_ask_for_hinders_no_new_start),
+		T(a_first_pair_needs_no_right_to_a_successors_key),
 		T(a_proof_that_is_never_given_does_not_stop_the_next_renewal),
 		T(the_status_says_it_all),
 	};

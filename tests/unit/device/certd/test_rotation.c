@@ -193,6 +193,46 @@ a_renewal_that_keeps_its_key_survives_cuts_as_well(void **state)
 	}
 }
 
+/* From the birth certificate to its copy, and from that to its successor. */
+static void
+the_copy_of_a_birth_certificate_survives_cuts_as_well(void **state)
+{
+	static char path[128];
+	struct preloaded row = { .id = (char *)ID, .path = path, .identity = true };
+	struct name n = device_name();
+	struct err e;
+
+	(void)state;
+	for (unsigned cut = 1; cut < 25; cut++) {
+		AUTO_BUF birth = BUF_MAX(CERTS_FILE_MAX);
+		AUTO_BUF after = BUF_MAX(CERTS_FILE_MAX);
+		void *none = NULL;
+
+		(void)world_open(&none);
+		(void)snprintf(path, sizeof(path), "%s/birth.pem", home_now);
+		settings.preloaded = &row;
+		settings.n_preloaded = 1;
+		*slot_of(KEY) = make_key();
+		put_cert(&birth, spki_of(*slot_of(KEY)), &n, world_now - 80 * DAY_S, world_now + 20 * DAY_S);
+		assert_int_equal(__real_file_write(path, bytes_of_buf(&birth), 0644, &e), 0);
+		power_steps = 0;
+		power_cut_at = cut;
+		engine_configure(engine, &settings);
+		pass(DAY_S, 10 * MINUTE_S);
+		restart();
+		server.down = true;
+		assert_int_equal(need(), 0);
+		assert_true(pair_served());
+		server.down = false;
+		pass(10 * DAY_S, HOUR_S);
+		assert_true(credential()->life.not_before > world_now - 20 * DAY_S);
+		assert_int_equal(credential()->gen.state, GEN_IDLE);
+		assert_int_equal(file_read(&after, path, CERTS_FILE_MAX, &e), 0);
+		assert_true(bytes_equal(bytes_of_buf(&after), bytes_of_buf(&birth)));
+		assert_int_equal(world_close(&none), 0);
+	}
+}
+
 static void
 what_an_original_service_left_between_certificate_and_key_is_completed(void **state)
 {
@@ -351,6 +391,7 @@ main(void)
 		cmocka_unit_test(a_certificate_is_not_told_while_its_key_may_be_another),
 		cmocka_unit_test(a_power_cut_in_a_rollback_leaves_the_old_pair),
 		cmocka_unit_test(a_renewal_that_keeps_its_key_survives_cuts_as_well),
+		cmocka_unit_test(the_copy_of_a_birth_certificate_survives_cuts_as_well),
 		cmocka_unit_test(state_lost_between_two_pairs_is_found_out_as_well),
 		T(what_an_original_service_left_between_certificate_and_key_is_completed),
 		T(state_that_is_torn_is_put_aside_and_found_out_again),

@@ -172,6 +172,24 @@ files_may_stand_where_certificate_ids_do(void **state)
 }
 
 static void
+a_file_that_is_an_identity_and_no_bootstrap_has_a_copy(void **state)
+{
+	AUTO(certd_settings) s = kit_settings(&here, "[preloaded_certs]\nborn = \"file:///b.pem\"\nboot = \"file:///c.pem\"\n"
+	    "half = \"file:///h.pem\"\nmany = [\"born\"]\n"
+	    "[cert_issuance.est]\nidentity_cert = \"born\"\nidentity_pk = \"k\"\n"
+	    "bootstrap_identity_cert = \"boot\"\nbootstrap_identity_pk = \"k\"\n"
+	    "[cert_issuance.x]\nmethod = \"est\"\nurl = \"https://e/\"\nidentity_cert = \"boot\"\nidentity_pk = \"k\"\n"
+	    "[cert_issuance.y]\nmethod = \"est\"\nurl = \"https://e/\"\nidentity_cert = \"many\"\nidentity_pk = \"k\"\n"
+	    "[cert_issuance.z]\nmethod = \"est\"\nurl = \"https://e/\"\nidentity_cert = \"half\"\n");
+
+	(void)state;
+	assert_true(certd_preloaded(s, "born")->identity);
+	assert_false(certd_preloaded(s, "boot")->identity);
+	assert_false(certd_preloaded(s, "many")->identity);
+	assert_false(certd_preloaded(s, "half")->identity);
+}
+
+static void
 a_key_file_is_refused_with_the_place_where_it_belongs(void **state)
 {
 	(void)state;
@@ -423,6 +441,7 @@ main(void)
 		cmocka_unit_test_setup(half_a_pair_is_told_of_and_not_used, setup),
 		cmocka_unit_test_setup(auth_of_a_certificate_replaces_the_global_one_as_a_whole, setup),
 		cmocka_unit_test_setup(files_may_stand_where_certificate_ids_do, setup),
+		cmocka_unit_test_setup(a_file_that_is_an_identity_and_no_bootstrap_has_a_copy, setup),
 		cmocka_unit_test_setup(a_key_file_is_refused_with_the_place_where_it_belongs, setup),
 		cmocka_unit_test_setup(empty_texts_are_not_given, setup),
 		cmocka_unit_test_setup(a_default_url_outside_urls_is_taken_and_told_of, setup),

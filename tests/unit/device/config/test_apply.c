@@ -210,6 +210,92 @@ a_new_host_name_is_told_when_modules_may_have_the_old_one(void **state)
 	assert_non_null(strstr(buf_str(&kit_told), "? the host name changes from 'old' to 'new': modules"));
 }
 
+/* --- the Edge CA without the Edge daemon --- */
+
+#define OWN_CERTD "etc/aziot/certd/config.d/01-estuary.toml"
+#define OWN_KEYD  "etc/aziot/keyd/config.d/01-estuary.toml"
+#define DPS \
+	"[provisioning]\nsource = \"dps\"\nglobal_endpoint = \"https://dps.example\"\nid_scope = \"0ne1\"\n" \
+	"[provisioning.attestation]\nmethod = \"symmetric_key\"\nregistration_id = \"pump-7\"\n" \
+	"symmetric_key = { value = \"c2VjcmV0\" }\n"
+#define RENEWAL(rotate, threshold, retry) \
+	"\n[cert_issuance.aziot-edged-ca.auto_renew]\nrotate_key = " rotate "\nthreshold = \"" threshold \
+	"\"\nretry = \"" retry "\"\n"
+
+/* What stands in certd's own file below the header, for a device of that configuration. */
+static void
+makes_own(const char *config, const char *want)
+{
+	struct apply_options o = options(config);
+	const char *text_now;
+	char uid[64];
+	struct err e;
+
+	o.prefix = scratch;
+	o.edge = 1;
+	o.edge_daemon = -1;
+	assert_int_equal(apply(&o, &e), 0);
+	text_now = content(OWN_CERTD);
+	if (want == NULL) {
+		assert_null(text_now);
+		assert_null(content(OWN_KEYD));
+		return;
+	}
+	assert_non_null(text_now);
+	assert_string_equal(strstr(text_now, "\n\n") + 2, want);
+	(void)snprintf(uid, sizeof(uid), "uid = %u\n", (unsigned)geteuid());
+	assert_non_null(strstr(content(OWN_KEYD), uid));
+	assert_non_null(strstr(content(OWN_KEYD), "keys = [\"aziot-edged-ca\", \"aziot-edged-ca-temp\"]\n"));
+}
+
+#define MANAGED "[cert_issuance.aziot-edged-ca]\npk = \"aziot-edged-ca\"\nalgorithms = \"rsa-2048:*\"\n"
+
+static void
+without_the_edge_daemon_certd_asks_for_the_edge_ca_as_that_would(void **state)
+{
+	(void)state;
+	makes_own(DPS, MANAGED "common_name = \"aziot-edge CA pump-7\"\n" RENEWAL("true", "80%", "4%"));
+	makes_own(SAS "[edge_ca]\nmethod = \"est\"\nurl = \"https://e/x\"\n",
+	    MANAGED "common_name = \"aziot-edge CA d\"\n" RENEWAL("true", "80%", "4%"));
+	makes_own(SAS "[edge_ca]\nmethod = \"est\"\nurl = \"https://e/x\"\ncommon_name = \"mine\"\n"
+	    "[edge_ca.auto_renew]\nrotate_key = false\nthreshold = \"70%\"\nretry = \"10%\"\n",
+	    MANAGED "common_name = \"mine\"\n" RENEWAL("false", "70%", "10%"));
+	makes_own(NONE "[edge_ca]\nmethod = \"est\"\nurl = \"https://e/x\"\nsubject = { O = \"Us\", CN = \"mine\" }\n",
+	    MANAGED "\n[cert_issuance.aziot-edged-ca.subject]\nCN = \"mine\"\nO = \"Us\"\n" RENEWAL("true", "80%", "4%"));
+	/* Issued here, its name and life stand in the entry that it joins. */
+	makes_own(NONE "[edge_ca]\nmethod = \"self_signed\"\ncommon_name = \"mine\"\n", MANAGED RENEWAL("true", "80%", "4%"));
+}
+
+static void
+with_the_edge_daemon_its_ca_is_left_to_it(void **state)
+{
+	struct apply_options o = options(SAS);
+	AUTO_BUF before = { 0 };
+	struct err e;
+
+	(void)state;
+	o.prefix = scratch;
+	o.edge = 1;
+	o.edge_daemon = -1;
+	assert_int_equal(apply(&o, &e), 0);
+	assert_int_equal(change_of("certd/config.d/01-estuary.toml"), INSTALL_NEW);
+	buf_put_str(&before, content("etc/aziot/certd/config.d/00-super.toml"));
+	scratch_write("usr/libexec/aziot/aziot-edged", "");
+	assert_int_equal(apply(&o, &e), 0);
+	assert_int_equal(change_of("certd/config.d/01-estuary.toml"), INSTALL_REMOVED);
+	assert_int_equal(change_of("keyd/config.d/01-estuary.toml"), INSTALL_REMOVED);
+	assert_null(content(OWN_CERTD));
+	assert_null(content(OWN_KEYD));
+	assert_string_equal(content("etc/aziot/certd/config.d/00-super.toml"), buf_str(&before));
+	/* Said otherwise, and without Edge at all. */
+	o.edge_daemon = 0;
+	assert_int_equal(apply(&o, &e), 0);
+	assert_non_null(content(OWN_CERTD));
+	o.edge = 0;
+	assert_int_equal(apply(&o, &e), 0);
+	assert_null(content(OWN_CERTD));
+}
+
 static void
 users_are_given_by_name_and_number(void **state)
 {
@@ -240,6 +326,8 @@ main(void)
 		TEST(faults_leave_everything_as_it_was),
 		TEST(what_a_device_would_get_stands_below_the_directory_with_the_devices_own_paths),
 		TEST(a_new_host_name_is_told_when_modules_may_have_the_old_one),
+		TEST(without_the_edge_daemon_certd_asks_for_the_edge_ca_as_that_would),
+		TEST(with_the_edge_daemon_its_ca_is_left_to_it),
 		TEST(users_are_given_by_name_and_number),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,7 @@ static const char *const cases[] = {
 	    "dps-x509-own-bootstrap",
 	"edge-ca-est", "edge-ca-local", "edge-everything", "edge-quickstart", "manual-sas-token",
 	    "manual-x509",
-	"manual-x509-issued", "own-certificates",
+	"manual-x509-issued", "own-certificates", "own-provisioning",
 };
 
 static const struct {

@@ -493,6 +493,73 @@ a_probe_tells_whether_the_pair_is_taken(void **state)
 	}
 }
 
+/* What a probe is told when the server's head says that of its URL. */
+static void
+expect_label(const char *said, const char *label, const char *profile)
+{
+	struct est_server s = { .s = honest() };
+	struct job j = usual();
+	struct job_result r;
+	char answer[400];
+
+	(void)snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\nContent-Type: application/pkcs7-mime\r\n%s%s%s"
+	    "Content-Length: 4\r\n\r\nMAA=", *said != 0 ? "X-Estuary-Label: " : "", said, *said != 0 ? "\r\n" : "");
+	j.kind = JOB_PROBE;
+	s.s.cacerts = answer;
+	server_start(&s);
+	r = enrol(&s, &j);
+	expect_done(&r);
+	assert_string_equal(r.label, label);
+	assert_string_equal(r.profile, profile);
+	assert_string_equal(r.anchor, "CN=Root");
+	server_stop(&s);
+	job_result_clear(&r);
+}
+
+static void
+a_probe_tells_the_anchor_and_what_the_server_says_is_behind_its_url(void **state)
+{
+	(void)state;
+	expect_label("edge-ca; profile=edge", "edge-ca", "edge");
+	expect_label("", "", "");
+	expect_label("edge-ca", "", "");
+	expect_label("; profile=edge", "", "");
+	expect_label("edge-ca; profile=", "", "");
+	expect_label("a b; profile=edge", "", "");
+	expect_label("edge-ca; profile=x; y=z", "", "");
+}
+
+static void
+a_connection_that_is_only_tried_carries_no_request(void **state)
+{
+	struct est_server s = { .s = honest() };
+	struct job j = usual();
+	struct job_result r;
+
+	(void)state;
+	j.kind = JOB_TLS;
+	server_start(&s);
+	r = enrol(&s, &j);
+	expect_done(&r);
+	assert_string_equal(r.anchor, "CN=Root");
+	assert_int_equal(r.http_status, 0);
+	job_result_clear(&r);
+	j = usual();
+	j.kind = JOB_TLS;
+	buf_reset(&j.trust);
+	mint_pem(&j.trust, &other_root, NULL);
+	r = enrol(&s, &j);
+	assert_int_equal(r.outcome, JOB_SERVER_UNTRUSTED);
+	assert_int_equal(s.seen->cacerts + s.seen->enrols, 0);
+	job_result_clear(&r);
+	server_stop(&s);
+	j = usual();
+	j.kind = JOB_TLS;
+	r = enrol(&s, &j);
+	assert_int_equal(r.outcome, JOB_NO_SERVER);
+	job_result_clear(&r);
+}
+
 static void
 bad_job(struct job j, const char *words)
 {
@@ -624,6 +691,8 @@ main(void)
 		cmocka_unit_test(a_busy_cacerts_ends_the_job_before_anything_is_issued),
 		cmocka_unit_test(a_new_root_comes_in_when_the_old_one_vouches_for_it),
 		cmocka_unit_test(a_probe_tells_whether_the_pair_is_taken),
+		cmocka_unit_test(a_probe_tells_the_anchor_and_what_the_server_says_is_behind_its_url),
+		cmocka_unit_test(a_connection_that_is_only_tried_carries_no_request),
 		cmocka_unit_test(nobody_can_say_over_http_that_a_credential_is_refused),
 		cmocka_unit_test(only_an_answer_of_the_server_itself_proves_a_credential),
 		cmocka_unit_test(a_job_that_cannot_work_says_so_before_it_connects),

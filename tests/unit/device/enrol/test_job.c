@@ -15,7 +15,7 @@ fill(struct job *j)
 	*j = (struct job){ .kind = JOB_EST, .reenroll = true, .trust_system = true, .deadline_s = 7, .create_key = true,
 		.client_auth = true, .bind_channel = true, .days = 30, .allow_ca = true, .pathlen = -1, .allow_ku = 5,
 		.n_allow_eku = 2, .allow_eku = { OID_SERVER_AUTH, OID_CODE_SIGNING }, .n_headers = 2,
-		.header = { "Secret-Value: x", "X-B: y" } };
+		.header = { "Secret-Value: x", "X-B: y" }, .drop = true, .drop_uid = 998, .drop_gid = 997 };
 	(void)snprintf(j->keyd_socket, sizeof(j->keyd_socket), "/run/aziot/keyd.sock");
 	(void)snprintf(j->client_key, sizeof(j->client_key), "est-id");
 	(void)snprintf(j->url, sizeof(j->url), "https://est.example/.well-known/est");
@@ -55,6 +55,7 @@ a_job_comes_out_as_it_went_in(void **state)
 	assert_true(out.reenroll && out.trust_system && !out.plain_http && out.bind_channel && out.allow_ca);
 	assert_int_equal(out.pathlen, -1);
 	assert_string_equal(out.header[1], "X-B: y");
+	assert_true(out.drop && out.drop_uid == 998 && out.drop_gid == 997);
 	assert_string_equal(buf_str(&out.issuer_handle), "handle");
 	assert_true(name_equal(&out.subject, &in.subject) && sans_equal(&out.sans, &in.sans));
 	assert_int_equal(out.allow_eku[1], OID_CODE_SIGNING);
@@ -132,7 +133,8 @@ static void
 a_result_comes_out_as_it_went_in_and_cut_ones_are_refused(void **state)
 {
 	struct job_result in = { .outcome = JOB_BAD_ANSWER, .check = "wrong-key", .text = "t", .note = "n", .request_id = "r1",
-		.http_status = 200, .retry_after_s = -1, .server_date = 1750000000, .authenticated = true }, out;
+		.http_status = 200, .retry_after_s = -1, .server_date = 1750000000, .authenticated = true,
+		.anchor = "CN=Root", .label = "edge-ca", .profile = "edge" }, out;
 	AUTO_BUF m = { 0 };
 
 	(void)state;
@@ -145,6 +147,9 @@ a_result_comes_out_as_it_went_in_and_cut_ones_are_refused(void **state)
 	assert_string_equal(out.check, "wrong-key");
 	assert_true(out.authenticated && out.retry_after_s == -1 && out.server_date == 1750000000);
 	assert_string_equal(buf_str(&out.trust_next), "next");
+	assert_string_equal(out.anchor, "CN=Root");
+	assert_string_equal(out.label, "edge-ca");
+	assert_string_equal(out.profile, "edge");
 	job_result_clear(&out);
 	for (size_t n = 0; n < m.n; n++)
 		assert_int_equal(job_result_decode(&out, bytes_slice(bytes_of_buf(&m), 0, n), NULL), E_FORMAT);

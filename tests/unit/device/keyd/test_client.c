@@ -327,6 +327,74 @@ a_pair_that_is_not_there_is_not_found(void **state)
 	assert_null(handle);
 }
 
+static void
+symmetric_keys_are_loaded_made_derived_from_and_used(void **state)
+{
+	static const struct script s = { { { 200, "{\"keyHandle\":\"k\"}" }, { 200, "{\"keyHandle\":\"k\"}" },
+	    { 200, "{\"keyHandle\":\"d\"}" }, { 200, "{\"key\":\"AQI=\"}" }, { 200, "{\"signature\":\"AwQ=\"}" },
+	    { 400, "{\"message\":\"a parameter has an invalid value\"}" } } };
+	static const char *const expected[] = {
+		"GET /key/a%2Fb?api-version=2021-05-01 HTTP/1.1",
+		"POST /key?api-version=2021-05-01 HTTP/1.1", "{\"keyId\":\"m\",\"usage\":\"derive,sign\"}",
+		"POST /derivedkey?api-version=2021-05-01 HTTP/1.1", "{\"baseKeyHandle\":\"k\",\"derivationData\":\"aW4=\"}",
+		"POST /derivedkey/export?api-version=2021-05-01 HTTP/1.1", "{\"keyHandle\":\"d\"}",
+		"POST /sign?api-version=2021-05-01 HTTP/1.1",
+		"{\"keyHandle\":\"d\",\"algorithm\":\"HMAC-SHA256\",\"parameters\":{\"message\":\"aW4=\"}}",
+		"GET /key/x?api-version=2021-05-01 HTTP/1.1",
+		NULL
+	};
+	AUTO_KEYD_HANDLE loaded = { 0 };
+	AUTO_KEYD_HANDLE made = { 0 };
+	AUTO_KEYD_HANDLE derived = { 0 };
+	AUTO_BUF out = { 0 };
+	struct talk t;
+
+	(void)state;
+	start(&t, &s);
+	assert_int_equal(keyd_load_key(&loaded.text, t.k, "a/b", &t.e), 0);
+	assert_int_equal(keyd_create_key(&made.text, t.k, "m", "derive,sign", &t.e), 0);
+	assert_int_equal(keyd_derive(&derived.text, t.k, made.text, bytes_of("in"), &t.e), 0);
+	assert_string_equal(derived.text, "d");
+	assert_int_equal(keyd_export_derived(&out, t.k, derived.text, &t.e), 0);
+	assert_int_equal(keyd_sign_hmac(&out, t.k, derived.text, bytes_of("in"), &t.e), 0);
+	assert_true(bytes_equal(bytes_of_buf(&out), bytes_of("\1\2\3\4")));
+	assert_int_equal(keyd_load_key(&loaded.text, t.k, "x", &t.e), E_NOTFOUND);
+	assert_string_equal(t.e.msg, "keyd: no key 'x' (a parameter has an invalid value)");
+	finish(&t, expected);
+}
+
+static void
+an_original_service_is_known_by_what_it_refuses(void **state)
+{
+	static const struct script s = { { { 200, "{\"keyHandle\":\"theirs\"}" },
+	    { 400, "{\"message\":\"invalid api-version \\\"2026-11-01\\\"\"}" },
+	    { 400, "{\"message\":\"invalid api-version \\\"2026-11-01\\\"\"}" }, { 0 },
+	    { 403, "{\"message\":\"user 7 may not make handles for others\"}" } } };
+	static const char *const expected[] = {
+		"POST /handle?api-version=2026-11-01 HTTP/1.1", "{\"keyHandle\":\"h\",\"uid\":7}",
+		"POST /handle?api-version=2026-11-01 HTTP/1.1", "{\"keyHandle\":\"h\",\"uid\":7}",
+		"POST /generation/to?api-version=2026-11-01 HTTP/1.1", "{\"op\":\"switch\",\"from\":\"from\",\"spki\":\"aW4=\"}",
+		"POST /keypair/to?api-version=2021-05-01 HTTP/1.1", "{\"from\":\"from\"}",
+		"POST /handle?api-version=2026-11-01 HTTP/1.1", "{\"keyHandle\":\"h\",\"uid\":7}",
+		NULL
+	};
+	AUTO_KEYD_HANDLE theirs = { 0 };
+	struct talk t;
+	int r;
+
+	(void)state;
+	start(&t, &s);
+	assert_int_equal(keyd_share(&theirs.text, t.k, "h", 7, &t.e), 0);
+	assert_string_equal(theirs.text, "theirs");
+	assert_int_equal(keyd_share(&theirs.text, t.k, "h", 7, &t.e), E_NOTFOUND);
+	r = keyd_switch(t.k, "to", "from", bytes_of("in"), &t.e);
+	assert_true(r != 0 && keyd_is_original(&t.e));
+	assert_int_equal(keyd_move_pair(t.k, "to", "from", &t.e), 0);
+	assert_int_equal(keyd_share(&theirs.text, t.k, "h", 7, &t.e), E_AUTH);
+	assert_false(keyd_is_original(&t.e));
+	finish(&t, expected);
+}
+
 int
 main(void)
 {
@@ -342,6 +410,8 @@ main(void)
 		cmocka_unit_test(a_rollback_without_a_previous_generation_is_told_from_a_refusal),
 		cmocka_unit_test(refusals_have_their_code_and_the_services_words),
 		cmocka_unit_test(a_pair_that_is_not_there_is_not_found),
+		cmocka_unit_test(symmetric_keys_are_loaded_made_derived_from_and_used),
+		cmocka_unit_test(an_original_service_is_known_by_what_it_refuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

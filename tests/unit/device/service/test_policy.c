@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* certd/test_policy.c - thresholds, pauses, and what a fleet makes of them */
-#include "device/certd/policy.h"
+/* service/test_policy.c - thresholds, pauses, and what a fleet makes of them */
+#include "device/service/policy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

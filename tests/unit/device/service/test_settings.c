@@ -201,6 +201,26 @@ files_of_a_third_user_are_refused(void **state)
 }
 
 static void
+root_may_look_with_a_services_eyes(void **state)
+{
+	AUTO(toml) doc = NULL;
+	struct toml *none = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	scratch_write(ETC "config.d/a.toml", "b='x'");
+	assert_int_equal(chown(scratch_path(ETC "config.d/a.toml"), 12345, 0), 0);
+	assert_int_equal(settings_load_as(&doc, &place, 12345, 12345, &e), 0);
+	assert_int_equal(settings_load_as(&none, &place, 12346, 12346, &e), E_POLICY);
+	assert_int_equal(chown(scratch_path(ETC "config.d/a.toml"), 0, 12345), 0);
+	assert_int_equal(chmod(scratch_path(ETC "config.d/a.toml"), 0664), 0);
+	assert_int_equal(settings_load_as(&none, &place, 12345, 12345, &e), E_POLICY);
+	assert_non_null(strstr(e.msg, "the service's clients (group 12345)"));
+}
+
+static void
 sizes_have_limits(void **state)
 {
 	AUTO_BUF big = { 0 };
@@ -375,6 +395,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(what_others_may_write_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_the_services_clients_may_write_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(files_of_a_third_user_are_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(root_may_look_with_a_services_eyes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sizes_have_limits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_no_file_is_refused, set_up, tear_down),
 		cmocka_unit_test(members_have_types_defaults_and_bounds),
