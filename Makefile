@@ -41,6 +41,7 @@ demo:
 bench: all
 	ninja -C $(BUILD) bench/bench-load bench/bench-commits bench/bench-nothing bench/bench-herd
 	BUILD=$(BUILD) $(PYTHON) bench/run; server=$$?; BUILD=$(BUILD) $(PYTHON) bench/device && exit $$server
+	BUILD=$(BUILD) $(PYTHON) bench/provision
 
 man: all
 	$(BUILD)/src/cli/estuary --man $(BUILD)/man

@@ -113,13 +113,15 @@ class Service:
 
 
 class Device:
-    """keyd and certd below one prefix."""
+    """keyd, certd and, for those who start it, identityd below one prefix."""
 
     def __init__(self, directory=None):
         self.prefix = pathlib.Path(directory or tempfile.mkdtemp(prefix="device-"))
-        for d in ("etc/aziot/keyd/config.d", "etc/aziot/certd/config.d", "var/lib/aziot/keyd", "var/lib/aziot/certd", "run/aziot"):
-            (self.prefix / d).mkdir(parents=True, exist_ok=True)
-        self.keyd, self.certd = Service(self, "keyd"), Service(self, "certd")
+        for name in ("keyd", "certd", "identityd"):
+            (self.prefix / f"etc/aziot/{name}/config.d").mkdir(parents=True, exist_ok=True)
+            (self.prefix / f"var/lib/aziot/{name}").mkdir(parents=True, exist_ok=True)
+            setattr(self, name, Service(self, name))
+        (self.prefix / "run/aziot").mkdir(parents=True, exist_ok=True)
 
     def configure(self, service, text, name="10-test.toml"):
         (self.prefix / "etc/aziot" / service / "config.d" / name).write_text(text)
@@ -130,6 +132,7 @@ class Device:
         return self
 
     def stop(self):
+        self.identityd.stop()
         self.certd.stop()
         self.keyd.stop()
 

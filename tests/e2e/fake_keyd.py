@@ -104,6 +104,11 @@ class FakeKeyd:
         self.asked.append((method, first, urllib.parse.unquote(rest)))
         if method == "GET" and first == "keypair":
             return {"keyHandle": self.handle(urllib.parse.unquote(rest))}
+        if method == "POST" and first == "keypair":
+            if body["from"] not in self.keys:
+                raise Refused(400, INVALID)
+            self.keys[urllib.parse.unquote(rest)] = self.keys.pop(body["from"])
+            return None
         key = self.key(body["keyHandle"])
         if first == "parameters":
             return {"value": self.parameter(key, rest)}

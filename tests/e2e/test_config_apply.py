@@ -123,7 +123,7 @@ def warnings(service):
 def test_both_services_start_by_the_files_without_a_warning(device, server, called):
     cert_uri, key_uri = device.keep_pair("born", server.born())
     keep_config(device, trusting(server, dps(server.est_url, auth=both_pairs(cert_uri, key_uri), more="\n[edge_ca]\nmethod = \"est\"\n")))
-    r = called("iotedge")("config", "apply", "--prefix", device.prefix)
+    r = called("iotedge")("config", "apply", "--edge-daemon", "yes", "--prefix", device.prefix)
     assert "Azure IoT Edge has been configured successfully!" in r.stdout
     assert r.stderr == ""
     device.start()

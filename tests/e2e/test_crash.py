@@ -34,7 +34,7 @@ def kill_role(server, role):
 
 def kill_all(server):
     """kill -9 of the supervisor; the roles go with it."""
-    roles = [p for r in ("front", "authority", "signer", "console") for p in server.role_pids(r)]
+    roles = [p for r in ("front", "authority", "signer", "courier", "console") for p in server.role_pids(r)]
     server.process.kill()
     server.process.wait()
     wait_for("the roles to end", lambda: not any(alive(p) for p in roles), BACK_S)
@@ -44,7 +44,7 @@ def wait_back(server):
     wait_for("the server to be back", lambda: os.path.exists(server.info["ready_file"]) and serves(server), BACK_S)
 
 
-@pytest.mark.parametrize("role", ["front", "authority", "signer", "console"])
+@pytest.mark.parametrize("role", ["front", "authority", "signer", "courier", "console"])
 def test_what_was_acknowledged_survives_the_death_of_a_role(daemon, role):
     """F01: three times each; the CRL on disk is whole all along."""
     server = daemon()

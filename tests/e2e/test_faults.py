@@ -146,7 +146,7 @@ def test_a_store_of_a_newer_program_is_refused(daemon):
         db.close()
 
     restart_with(server, newer)
-    wait_for("the reason", lambda: "store: its schema is version 99, this program knows up to 2: run the newer program" in server.log_text())
+    wait_for("the reason", lambda: "store: its schema is version 99, this program knows up to 3: run the newer program" in server.log_text())
     assert not os.path.exists(f"{server.dir}/run/ready")
     assert server.stop() == 0
     db = sqlite3.connect(f"{server.dir}/store/estuary.db")

@@ -22,6 +22,12 @@ VERBS = {
     "cert.list": None, "cert.show": "serial", "cert.request": "csr", "cert.revoke": "serial", "crl.publish": "ca",
     "operator.add": "name", "operator.list": None, "audit.list": None, "audit.show": "id", "audit.why": "request_id",
     "audit.verify": None, "event.list": None,
+    "dps.show": None, "hub.add": "name", "hub.set": "name", "hub.list": None, "hub.remove": "name", "hub.modules": "device",
+    "group.ca_add": "name", "group.ca_verify": "name", "group.ca_list": None, "group.ca_show": "name", "group.ca_remove": "name",
+    "group.create": "name", "group.set": "name", "group.list": None, "group.show": "name", "group.remove": "name", "group.enable": "name",
+    "group.disable": "name", "group.derive": "name", "group.key_rotate": "name",
+    **{f"enrolment.{v}": "registration" for v in ("create", "set", "show", "remove", "enable", "disable")}, "enrolment.list": None,
+    **{f"registration.{v}": "registration" for v in ("show", "remove", "enable", "disable")}, "registration.list": None,
 }
 
 

@@ -89,3 +89,28 @@ def test_the_device_of_the_readme_enrols_and_renews_by_itself(fresh_server, tmp_
     assert typed >= 9
     assert subprocess.run(["openssl", "req", "-in", tmp_path / "by-keyd.pem", "-noout", "-verify"], capture_output=True).returncode == 0
     assert "PRIVATE" not in (tmp_path / "pump-tls.pem").read_text()
+
+
+def test_the_whole_device_of_the_readme_comes_to_life_from_one_file(fresh_server, tmp_path):
+    prefix, typed = tmp_path / "edge", 0
+    server = fresh_server()
+    shell = Shell(server, tmp_path, ESTUARY_PREFIX=str(prefix))
+
+    def certificates():
+        return sorted(p.name.split("-")[0] for p in (prefix / "var/lib/aziot/certd/certs").glob("*.cer"))
+
+    try:
+        for command in commands("A whole device from one file"):
+            if command.startswith("export PATH"):
+                continue
+            if command.startswith("estuary registration list"):
+                wait_for("the device to know its hub", lambda: (prefix / "var/lib/aziot/identityd/device_info").exists())
+                wait_for("its certificates", lambda: certificates() == ["aziotedgedca", "deviceid", "estid"])
+            r = shell.type(command)
+            assert r.returncode == 0, (command, r.stdout, r.stderr)
+            if command.startswith("estuary registration list"):
+                assert re.search(r"^pump-9 +pump-9 +\S+:\d+ +assigned ", r.stdout, re.M)
+            typed += 1
+    finally:
+        shell.type("estuary-agent system stop")
+    assert typed >= 13

@@ -14,7 +14,7 @@ from checker import Load, check
 from estuary import ESTUARY, ESTUARYD, Daemon, b64, basic, csr, fresh_name, new_key, wait_for
 from test_crash import BACK_S, alive, kill_role, serves, wait_back
 
-ROLES = ("front", "authority", "signer", "console")
+ROLES = ("front", "authority", "signer", "courier", "console")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
@@ -144,7 +144,7 @@ def test_no_role_keeps_root_or_a_way_back_to_it(confined):
             for caps in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
                 assert int(said[caps], 16) == 0, (role, caps)
             assert said["NoNewPrivs"] == "1", role
-            assert said["Seccomp"] == ("0" if role == "console" and said["Seccomp"] == "0" else "2"), role
+            assert said["Seccomp"] == ("0" if role in ("console", "courier") and said["Seccomp"] == "0" else "2"), role
 
 
 @root_only
@@ -163,7 +163,7 @@ def test_roles_hold_no_descriptor_that_is_not_theirs(confined):
     public = re.compile(re.escape(confined.dir) + r"/public/\S+\.(crl|cer)$")
     keys = re.compile(re.escape(confined.dir) + r"/keys/\.lock$")
     common = re.compile(r"(socket|anon_inode|pipe):|/dev/(null|urandom)$|/memfd:|" + re.escape(confined.dir) + r"/estuaryd\.log$")
-    allowed = {"front": [common, public], "authority": [common, store, public], "signer": [common, keys], "console": [common]}
+    allowed = {"front": [common, public], "authority": [common, store, public], "signer": [common, keys], "console": [common], "courier": [common]}
     for role in ROLES:
         for pid in confined.role_pids(role):
             for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
