@@ -11,7 +11,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 PYTHON ?= /usr/bin/python3
 MESON_FLAGS ?=
-man = $(DESTDIR)$(PREFIX)/share/man/man1
+man = $(DESTDIR)$(PREFIX)/share/man/man
 completions = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 all: $(BUILD)/build.ninja
@@ -46,13 +46,15 @@ bench: all
 man: all
 	$(BUILD)/src/cli/estuary --man $(BUILD)/man
 	$(BUILD)/src/device/agent/estuary-agent --man $(BUILD)/man
+	$(BUILD)/src/server/estuaryd/estuaryd --man $(BUILD)/man
 
 install: all
 	meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir "$(abspath $(DESTDIR))")
-	install -d "$(man)" "$(completions)"
+	install -d "$(man)1" "$(man)8" "$(completions)"
 	for p in cli/estuary device/agent/estuary-agent; do \
-		$(BUILD)/src/$$p --man "$(man)" && $(BUILD)/src/$$p --completion >"$(completions)/$${p##*/}" || exit 1; \
+		$(BUILD)/src/$$p --man "$(man)1" && $(BUILD)/src/$$p --completion >"$(completions)/$${p##*/}" || exit 1; \
 	done
+	$(BUILD)/src/server/estuaryd/estuaryd --man "$(man)8"
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan

@@ -479,7 +479,10 @@ make(struct export *x, struct err *e)
 	    (r = each(x, "ca.list", add_ours, e)) != 0 || (r = each(x, "group.list", add_group, e)) != 0 ||
 	    (r = each(x, "enrolment.list", add_enrolment, e)) != 0 || (r = put_readme(x, e)) != 0)
 		return r;
-	if (x->keys.n != 0 && (r = outdir_put(&x->out, "keys.env", bytes_of_buf(&x->keys), 0600, e)) != 0)
+	/* Those of an earlier run would be old, and are not wanted any more. */
+	r = x->keys.n == 0 ? outdir_drop(&x->out, "keys.env", e) :
+	    outdir_put(&x->out, "keys.env", bytes_of_buf(&x->keys), 0600, e);
+	if (r != 0)
 		return r;
 	if (x->has_devices && (r = outdir_dir(&x->out, "devices", 0755, e)) != 0)
 		return r;

@@ -3,7 +3,7 @@
 #include "cli/estuary.h"
 
 static const struct verb *const tables[] = {
-	quickstart_verbs, admin_verbs, fleet_verbs, provision_verbs, azure_verbs, est_verbs, NULL,
+	quickstart_verbs, admin_verbs, server_renew_verbs, fleet_verbs, provision_verbs, azure_verbs, est_verbs, NULL,
 };
 
 static const struct verb_group groups[] = {

@@ -8,6 +8,7 @@
 /* Each file's table, ended by name NULL. */
 extern const struct verb est_verbs[];
 extern const struct verb quickstart_verbs[];
+extern const struct verb server_renew_verbs[]; /* quickstart.c */
 extern const struct verb admin_verbs[];  /* ca, profile, label, credential, trust, operator, crl, server */
 extern const struct verb fleet_verbs[];  /* device, cert, audit, event */
 extern const struct verb provision_verbs[]; /* group, enrolment, registration, hub */

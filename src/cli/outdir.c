@@ -132,6 +132,16 @@ outdir_put(struct outdir *o, const char *name, struct bytes content, mode_t mode
 	return r != 0 ? r : written(o, name, false, e);
 }
 
+int
+outdir_drop(struct outdir *o, const char *name, struct err *e)
+{
+	char path[ITEM_MAX];
+
+	if (unlink(item(o, name, path)) != 0 && errno != ENOENT)
+		return err_errno(e, E_IO, "%s", path);
+	return 0;
+}
+
 static int
 sync_parent(const struct outdir *o, struct err *e)
 {

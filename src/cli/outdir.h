@@ -31,6 +31,8 @@ int outdir_begin(struct outdir *o, const char *path, const char *marker, bool fo
 int outdir_dir(struct outdir *o, const char *name, mode_t mode, struct err *e) MUST_CHECK;
 /* name: one component, or in a directory that was made before. */
 int outdir_put(struct outdir *o, const char *name, struct bytes content, mode_t mode, struct err *e) MUST_CHECK;
+/* A file that an earlier run may have written and this one does not: it goes. */
+int outdir_drop(struct outdir *o, const char *name, struct err *e) MUST_CHECK;
 int outdir_finish(struct outdir *o, struct err *e) MUST_CHECK;
 /* Give back memory; what was begun and not finished goes. */
 void outdir_end(struct outdir *o);

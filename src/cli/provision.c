@@ -282,7 +282,7 @@ const struct verb provision_verbs[] = {
 	        .help = "Only those with this in their registration ID" },
 	      { .name = "group", .letter = 'g', .kind = OPT_TEXT, .arg = "GROUP", .help = "Only those of this group" },
 	      { .name = "status", .letter = 's', .kind = OPT_TEXT, .arg = "STATUS",
-	        .words = "assigned|assigning|failed|disabled", .help = "Only those with this status" },
+	        .words = "unassigned|assigning|assigned|failed|disabled", .help = "Only those with this status" },
 	      OP_LIST_OPTS),
 	  .more = op_opts,
 	  .columns = COLUMNS({ "REGISTRATION ID", "registration" }, { "DEVICE ID" }, { "ASSIGNED HUB", "hub" },

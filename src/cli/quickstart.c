@@ -77,6 +77,22 @@ ask_status(json_t **out, struct run *x, struct err *e)
 	return op_call(out, &x->setup.server, "server.status", args, x->setup.hint, e);
 }
 
+/* What the directory is, and what the server in it is called. */
+static int
+look_around(struct run *x, const struct cli *c, struct err *e)
+{
+	struct setup *s = &x->setup;
+	int r = place_names(s->doc, &s->sans, c, s->mode, e);
+
+	if (r != 0)
+		return r;
+	s->c = c;
+	s->dir = x->dir;
+	s->name = json_string_value(json_array_get(json_object_get(s->doc, "names"), 0));
+	(void)snprintf(s->server.socket, sizeof(s->server.socket), "%.1000s/run/operator.sock", x->dir);
+	return 0;
+}
+
 /* Everything on disk before the server starts. */
 static int
 prepare(struct run *x, const struct cli *c, struct err *e)
@@ -89,14 +105,8 @@ prepare(struct run *x, const struct cli *c, struct err *e)
 		r = load_doc(&s->doc, x->dir, e);
 	if (r == 0 && (r = choose_mode(s, c, e)) != 0)
 		r = err_prefix(e, (enum err_code)r, "%s", x->dir);
-	if (r == 0)
-		r = place_names(s->doc, &s->sans, c, s->mode, e);
-	if (r != 0)
+	if (r != 0 || (r = look_around(x, c, e)) != 0)
 		return r;
-	s->c = c;
-	s->dir = x->dir;
-	s->name = json_string_value(json_array_get(json_object_get(s->doc, "names"), 0));
-	(void)snprintf(s->server.socket, sizeof(s->server.socket), "%.1000s/run/operator.sock", x->dir);
 	if (ask_status(&status, x, e) == 0) {
 		(void)snprintf(s->hint, sizeof(s->hint), "it is ready to use: estuary server status --dir %.300s", x->dir);
 		return err_set(e, E_EXISTS, "%s: a server runs there already", x->dir);
@@ -234,18 +244,23 @@ summary(const struct cli *c, const struct run *x)
 }
 
 /* The server's own certificate must not run out while it serves: the same step as at the start. */
-static void
-renew_tls(const struct cli *c, struct run *x)
+static int
+renew_tls(struct run *x, bool *fresh, struct err *e)
 {
 	AUTO_JSON args = json_object();
 	AUTO_JSON result = NULL;
-	bool fresh = false;
-	struct err e;
-	int r = setup_tls(&x->setup, &fresh, &e);
+	int r = setup_tls(&x->setup, fresh, e);
 
-	if (r == 0 && fresh)
-		r = op_call(&result, &x->setup.server, "server.reload", args, x->setup.hint, &e);
-	if (r != 0) /* the next hour tries again; two thirds of its life are time enough */
+	return r == 0 && *fresh ? op_call(&result, &x->setup.server, "server.reload", args, x->setup.hint, e) : r;
+}
+
+static void
+keep_tls(const struct cli *c, struct run *x)
+{
+	struct err e = { 0 };
+	bool fresh = false;
+
+	if (renew_tls(x, &fresh, &e) != 0) /* the next hour tries again; a third of its life is time enough */
 		fprintf(c->err, "estuary: renewing the TLS certificate: %s\n", e.msg);
 }
 
@@ -261,7 +276,7 @@ stay(const struct cli *c, struct run *x)
 	}
 	while (!daemon_rest(&x->daemon, RENEW_MS))
 		if (x->daemon.signo == 0)
-			renew_tls(c, x);
+			keep_tls(c, x);
 	(void)json_object_del(x->setup.doc, "pid");
 	if (setup_save(&x->setup, &e) != 0)
 		fprintf(c->err, "estuary: %s\n", e.msg);
@@ -292,6 +307,67 @@ quickstart(struct cli *c)
 	json_decref(x.setup.doc);
 	return status;
 }
+
+/* --- the same for a server that somebody else runs, such as systemd --- */
+
+/* Only what quickstart made: another server's TLS files come from elsewhere. */
+static int
+open_made(struct run *x, const struct cli *c, struct err *e)
+{
+	int r = load_doc(&x->setup.doc, wanted_dir(c), e);
+
+	if (r != 0)
+		return r;
+	if (json_object_size(x->setup.doc) == 0)
+		return err_set(e, E_NOTFOUND, "%s: no quickstart.json: its TLS certificate was not made by quickstart", wanted_dir(c));
+	if ((r = place_open(x->dir, wanted_dir(c), e)) != 0)
+		return r;
+	x->setup.mode = mode_find(json_str(x->setup.doc, "compat", ""));
+	if (x->setup.mode == NULL)
+		return err_set(e, E_FORMAT, "%s/quickstart.json: compat: '%.40s' is not known here", x->dir,
+		    json_str(x->setup.doc, "compat", ""));
+	return look_around(x, c, e);
+}
+
+static int
+renew(struct cli *c)
+{
+	struct run x = { .daemon = { .pid = -1 } };
+	struct err e = { 0 };
+	bool fresh = false;
+	int r = place_become(c, wanted_dir(c), &e), status = EXIT_SUCCESS;
+
+	if (r == 0)
+		r = open_made(&x, c, &e);
+	if (r == 0)
+		r = renew_tls(&x, &fresh, &e);
+	if (r == 0)
+		r = setup_save(&x.setup, &e); /* names that were added */
+	if (r != 0)
+		status = cli_fail(c, &e, x.setup.hint);
+	else if (c->json)
+		fprintf(c->out, "{\"renewed\": %s}\n", fresh ? "true" : "false");
+	else
+		cli_say(c, fresh ? "renewed; the server uses it from now on" : "not yet: more than a third of its life is left");
+	op_server_clear(&x.setup.server);
+	json_decref(x.setup.doc);
+	return status;
+}
+
+const struct verb server_renew_verbs[] = {
+	{ .group = "server", .name = "renew", .run = renew,
+	  .help = "Renew the server's own TLS certificate when a third of its life is left",
+	  .text = "For a server that quickstart made and something else runs, such as the unit estuaryd.service, whose "
+	      "estuaryd-renew.timer does this daily. Names that are added here are in the new certificate.",
+	  .opts = OPTS(
+	      { .name = "dir", .letter = 'd', .kind = OPT_TEXT, .arg = "DIR", .help = "The server's directory (default $ESTUARY_DIR or ./estuary)" },
+	      { .name = "name", .letter = 'n', .kind = OPT_LIST, .arg = "FQDN", .help = "Another name that devices know the server by" },
+	      { .name = "address", .letter = 'a', .kind = OPT_LIST, .arg = "ADDRESS", .help = "Another IP address of it" },
+	      { .name = "user", .letter = 'u', .kind = OPT_TEXT, .arg = "USER",
+	        .help = "Who runs the server, when root says so (default: whom the directory belongs to)" }),
+	  .example = "estuary server renew --dir /var/lib/estuary" },
+	{ .name = NULL },
+};
 
 const struct verb quickstart_verbs[] = {
 	{ .group = NULL, .name = "quickstart", .help = "Make a server and run it: CAs, labels, an operator, a first code", .run = quickstart,

@@ -162,6 +162,14 @@ def test_with_keys_they_are_in_a_file_of_their_own(fleet, tmp_path):
     assert pumps[pumps.index("--primary-key") + 1] == group["key"] and pumps[pumps.index("--secondary-key") + 1] == group["key2"]
 
 
+def test_keys_of_an_earlier_run_do_not_stay(fleet, tmp_path):
+    out = tmp_path / "azure"
+    export(fleet, out, *TARGET, "--with-keys")
+    assert (out / "keys.env").exists()
+    export(fleet, out, *TARGET, "--force")
+    assert not (out / "keys.env").exists() and "--with-keys" in (out / "README").read_text()
+
+
 def test_each_key_has_a_variable_of_its_own(fresh_server, tmp_path):
     server = fresh_server()
     for name in ("a-b", "a.b", "a_b"):

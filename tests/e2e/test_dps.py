@@ -568,6 +568,8 @@ def test_a_request_in_the_register_call_gives_a_certificate_that_the_hub_takes(w
     assert a.status == 202, a
     chain = [x509.load_der_x509_certificate(base64.b64decode(c)) for c in answer(a)["registrationState"]["issuedCertificateChain"]]
     assert [c.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value for c in chain][0] == rid
+    told = answer(a)["registrationState"]["issuedCertificateChain"]
+    assert world.dps.assigned(rid, pair=pair)["issuedCertificateChain"] == told, "where clients look for it, also after a lost answer"
     assert chain[0].public_key().public_numbers() == key.public_key().public_numbers()
     for child, parent in zip(chain, chain[1:]):
         assert child.issuer == parent.subject

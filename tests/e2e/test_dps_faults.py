@@ -87,6 +87,22 @@ def test_a_webhook_chooses_hub_and_payload(hooked, hook):
     assert len(hook.asked) == 1
 
 
+def test_the_query_of_a_webhook_is_in_no_record(hooked, hook):
+    """Functions in the cloud have their key there."""
+    hooked.server.op("group.set", name="hooked", webhook=hook.url + "?code=canary")
+    rid = fresh_name()
+    hook.status = 500
+    assert hooked.end(rid, hooked.begin(rid))["status"] == "failed"
+    hook.status = 200
+    assert hooked.end(rid, hooked.begin(rid))["status"] == "assigned"
+    records = json.dumps(hooked.server.op("audit.list", limit=500))
+    assert hook.url in records and "canary" not in records
+    for a in hooked.server.op("audit.list", limit=500)["items"]:
+        if a.get("request_id"):
+            assert "canary" not in json.dumps(hooked.server.op("audit.why", request_id=a["request_id"]))
+    assert "canary" not in hooked.server.log_text()
+
+
 @pytest.mark.parametrize("say, status, why", [
     ({"iotHubHostName": "elsewhere.example"}, 200, "names no enabled hub"),
     ({"iotHubHostName": "evil.example"}, 200, "names no enabled hub"),
@@ -102,7 +118,8 @@ def test_an_answer_that_names_no_hub_of_the_group_fails_the_registration(hooked,
     rid = fresh_name()
     hook.say, hook.status = say, status
     state = hooked.end(rid, hooked.begin(rid))
-    assert state["status"] == "failed" and why in state["errorMessage"] and isinstance(state["errorCode"], int)
+    assert state["status"] == "failed" and "No hub could be chosen" in state["errorMessage"] and isinstance(state["errorCode"], int)
+    assert why in hooked.server.op("registration.show", registration=rid)["error"], "for the operator's eyes"
     assert "assignedHub" not in state
     hook.say, hook.status = {"iotHubHostName": hooked.dps.hub}, 200
     assert hooked.end(rid, hooked.begin(rid))["status"] == "assigned", "the next try is free to succeed"
@@ -112,7 +129,8 @@ def test_a_webhook_whose_certificate_nobody_vouches_for_is_not_told_anything(dae
     h = Hooked(daemon(), hook, trust=False)
     rid = fresh_name()
     state = h.end(rid, h.begin(rid))
-    assert state["status"] == "failed" and "courier.trust" in state["errorMessage"]
+    assert state["status"] == "failed" and "courier.trust" not in state["errorMessage"]
+    assert "courier.trust" in h.server.op("registration.show", registration=rid)["error"]
     assert hook.asked == []
 
 

@@ -248,7 +248,8 @@ POLL = [
     ("late", [said(202, {"operationId": "o", "status": "assigning"}, {"Retry-After": 3600})], {}, "busy",
      {"retry": 3600, "text": ["still being assigned"], "poll": 1}),
     ("payload", [reassigned(payload={"a": [1, {"b": None}]})], {}, "done", {"payload": {"a": [1, {"b": None}]}}),
-    ("large-payload", [reassigned(payload="x" * 500000)], {}, "done", {"payload": "x" * 500000}),
+    ("large-payload", [reassigned(payload="x" * 65000)], {}, "done", {"payload": "x" * 65000}),
+    ("too-large-payload", [reassigned(payload="x" * 65536)], {}, "bad-answer", {}),
 ]
 
 

@@ -5,8 +5,10 @@ import datetime
 import hashlib
 import hmac
 import json
+import os
 import re
 import subprocess
+import tempfile
 import tomllib
 
 import pytest
@@ -110,6 +112,19 @@ def test_a_ca_is_verified_on_upload(server):
     assert name in [c["name"] for c in server.op("group.ca_list")["items"]]
 
 
+def openssl_proof(ca, code):
+    """What `openssl x509 -req` makes of a request without an extension file, as the cloud's own documents do it."""
+    with tempfile.TemporaryDirectory() as d:
+        for file, octets in (("ca.pem", ca.pem.encode()), ("ca.key", estuary.key_pem(ca.key))):
+            with open(os.path.join(d, file), "wb") as f:
+                f.write(octets)
+        for command in (f"req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout proof.key -subj /CN={code} -out proof.csr",
+                        "x509 -req -in proof.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out proof.pem"):
+            subprocess.run(["openssl", *command.split()], cwd=d, check=True, capture_output=True)
+        with open(os.path.join(d, "proof.pem"), encoding="ascii") as f:
+            return f.read()
+
+
 def test_a_ca_counts_when_a_certificate_for_its_code_proves_the_key(server):
     ca, name = OutsideCa(), fresh_name("ca")
     code = server.op("group.ca_add", name=name, pem=ca.pem)["code"]
@@ -120,6 +135,10 @@ def test_a_ca_counts_when_a_certificate_for_its_code_proves_the_key(server):
                   mint((ca.cert, ca.key), code, new_key(), begin=-7200, end=-3600)):
         refused(server, "group.ca_verify", "auth", name=name, pem=pem(wrong))
     assert not server.op("group.ca_show", name=name)["verified"]
+    # openssl makes version 1 without an extension file; another CA's is none all the same.
+    assert "same" not in refused(server, "group.ca_verify", "auth", name=name, pem=openssl_proof(other, code))
+    old = server.op("group.ca_add", name=fresh_name("ca"), pem=(third := OutsideCa()).pem)
+    assert server.op("group.ca_verify", name=old["name"], pem=openssl_proof(third, old["code"]))["verified"]
     done = server.op("group.ca_verify", name=name, pem=pem(mint((ca.cert, ca.key), code, new_key())))
     assert done["verified"] and done["verified_at"] and done["code"] == ""
     refused(server, "group.ca_verify", "exists", name=name, pem=pem(mint((ca.cert, ca.key), code, new_key())))
@@ -193,6 +212,24 @@ def test_a_ca_cannot_stand_in_for_one_of_ours(server):
             assert "issuing" in refused(server, verb, "policy", name=fresh_name("ca"), pem=pem(cert))
     device = server.born()
     assert server.enrol(csr(new_key(), device.cn), "ldevid", pair=device).status == 200
+
+
+def test_a_name_that_differs_in_case_and_blanks_is_the_same_name(server):
+    """As path validation has it: fronts would leave such a CA out, and its devices never get in."""
+    ours = x509.load_pem_x509_certificate(server.op("ca.show", name="issuing")["pem"].encode())
+    cn = ours.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
+    for verb in ("group.ca_add", "trust.add"):
+        assert "issuing" in refused(server, verb, "policy", name=fresh_name("ca"), pem=OutsideCa(cn.upper().replace(" ", "  ")).pem)
+    trusted, uploaded = OutsideCa(fresh_name("Outside Maker")), OutsideCa(fresh_name("Uploaded Maker"))
+    trusted.trust(server)
+    name = upload(server, uploaded)
+    for ca, verb in ((trusted, "group.ca_add"), (uploaded, "trust.add")):
+        cn = ca.cert.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
+        assert "same name and another key" in refused(server, verb, "policy", name=fresh_name("ca"), pem=OutsideCa(cn.lower()).pem)
+        assert "same subject" in refused(server, "ca.create", "policy", name=fresh_name("ca"), kind="root", cn=cn.lower())
+    # Two of provisioning alone stand beside each other, as their devices' signatures tell them apart.
+    upload(server, OutsideCa(uploaded.cert.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value))
+    assert server.op("group.ca_show", name=name)["verified"]
 
 
 def test_two_certificates_of_one_ca_are_not_there_at_once(server):
@@ -478,6 +515,8 @@ def test_registrations_that_are_not_there_are_said(server):
         assert "nobody-7" in refused(server, f"registration.{verb}", "not-found", registration="Nobody-7")
     assert server.op("registration.list", q="nobody-7")["items"] == []
     refused(server, "registration.list", "usage", status="lost")
+    for status in ("unassigned", "assigning", "assigned", "failed", "disabled"):
+        server.cli("registration", "list", "--status", status)
     refused(server, "registration.list", "not-found", group="nobody")
     refused(server, "hub.modules", "not-found", device="nobody")
 

@@ -5,9 +5,12 @@ import os
 import pathlib
 import re
 import signal
+import ssl
 import subprocess
 
-from estuary import ESTUARY, Server, basic, csr, fresh_name, new_key, wait_for
+from cryptography import x509
+
+from estuary import ESTUARY, ESTUARYD, Server, basic, csr, fresh_name, new_key, wait_for
 from test_crash import serves
 
 PORTS = ("--device-port", "0", "--operator-port", "0", "--public-port", "0")
@@ -83,6 +86,46 @@ def test_the_line_for_a_first_device_can_be_pasted(fresh_server, tmp_path):
     r = subprocess.run(["sh", "-c", line.replace("estuary ", str(ESTUARY) + " ", 1)], cwd=tmp_path, capture_output=True, text=True, timeout=30)
     assert r.returncode == 0, r
     assert "BEGIN CERTIFICATE" in (tmp_path / "device-1.pem").read_text()
+
+
+def renew(directory, *args):
+    return subprocess.run([str(ESTUARY), "server", "renew", "--dir", str(directory), *args], capture_output=True, text=True, timeout=60)
+
+
+def names_shown(port):
+    """The DNS names of the certificate that the server shows."""
+    pem = ssl.get_server_certificate(("127.0.0.1", port))
+    return x509.load_pem_x509_certificate(pem.encode()).extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
+
+
+def test_a_server_that_the_system_runs_renews_its_certificate_too(tmp_path):
+    """As estuaryd.service and estuaryd-renew.timer have it: quickstart prepares and is gone."""
+    place = tmp_path / "d"
+    assert quickstart(place, "--no-serve", "--name", "localhost").returncode == 0
+    r = renew(place, "--name", "new.example")
+    assert r.returncode == 69 and "operator.sock" in r.stderr
+    with open(tmp_path / "log", "w", encoding="utf-8") as log:
+        p = subprocess.Popen([str(ESTUARYD), "-c", str(place / "estuaryd.toml")], stdout=log, stderr=log)
+    try:
+        wait_for("the server", lambda: (place / "run/ready").exists())
+        port = int(re.search(r"^device_port=(\d+)$", (place / "run/ready").read_text(), re.M)[1])
+        before = ssl.get_server_certificate(("127.0.0.1", port))
+        r = renew(place)
+        assert r.returncode == 0 and "not yet" in r.stdout
+        assert ssl.get_server_certificate(("127.0.0.1", port)) == before
+        r = renew(place, "--name", "new.example", "--json")
+        assert r.returncode == 0 and json.loads(r.stdout) == {"renewed": True}
+        wait_for("the new certificate", lambda: "new.example" in names_shown(port))
+        assert "new.example" in json.loads((place / "quickstart.json").read_text())["names"]
+    finally:
+        p.terminate()
+        assert p.wait(60) == 0
+
+
+def test_what_quickstart_did_not_make_is_not_renewed(tmp_path):
+    r = renew(tmp_path)
+    assert r.returncode == 66 and "was not made by quickstart" in r.stderr
+    assert os.listdir(tmp_path) == []
 
 
 def test_an_interrupt_ends_it_well(fresh_server):

@@ -277,6 +277,7 @@ image = "registry.example/agent"
 [agent.config.auth]
 username = "me"
 password = "hush-registry"
+auth = "aHVzaGh1c2g="
 """)
     machine.run("iotedge", "config", "apply", "--start", "yes")
     bundle = tmp_path / "bundle.zip"

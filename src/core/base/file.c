@@ -118,9 +118,32 @@ file_mkdir(const char *path, mode_t mode, struct err *e)
 }
 
 int
+file_mkdir_above(const char *path, mode_t mode, struct err *e)
+{
+	char *part = mem_strdup(path);
+	int rc = 0;
+
+	for (char *p = part[0] != 0 ? strchr(part + 1, '/') : NULL; rc == 0 && p != NULL; p = strchr(p + 1, '/')) {
+		*p = 0;
+		rc = file_mkdir(part, mode, e);
+		*p = '/';
+	}
+	mem_free(part);
+	return rc;
+}
+
+int
+file_mkdir_all(const char *path, mode_t above, mode_t mode, struct err *e)
+{
+	int rc = file_mkdir_above(path, above, e);
+
+	return rc != 0 ? rc : file_mkdir(path, mode, e);
+}
+
+int
 file_lock(int *fd_out, const char *path, struct err *e)
 {
-	AUTO_FD fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	AUTO_FD fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0)
 		return err_errno(e, E_IO, "%s", path);

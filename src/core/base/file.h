@@ -19,9 +19,13 @@ int file_read(struct buf *out, const char *path, size_t max, struct err *e) MUST
 int file_write(const char *path, struct bytes content, mode_t mode, struct err *e) MUST_CHECK;
 /* mkdir, and no error when it is a directory already; the parents must be there. */
 int file_mkdir(const char *path, mode_t mode, struct err *e) MUST_CHECK;
+/* The directories above path; those that are missing get `mode`. */
+int file_mkdir_above(const char *path, mode_t mode, struct err *e) MUST_CHECK;
+/* The same, and path itself: what is above is everybody's to pass, say, and path is not. */
+int file_mkdir_all(const char *path, mode_t above, mode_t mode, struct err *e) MUST_CHECK;
 /*
- * Take the exclusive lock of path (made when missing); the lock lives as long as
- * *fd_out is open.  E_EXISTS when another process holds it.
+ * Take the exclusive lock of path (made when missing, and never through a symbolic link); the lock lives as long
+ * as *fd_out is open.  E_EXISTS when another process holds it.
  */
 int file_lock(int *fd_out, const char *path, struct err *e) MUST_CHECK;
 

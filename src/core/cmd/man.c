@@ -9,9 +9,8 @@
 
 #define PATH_SIZE 1200
 
-/* Text of a roff line: backslashes and hyphens as themselves, no line begins with a control character. */
-static void
-put_text(struct buf *out, const char *s)
+void
+man_text(struct buf *out, const char *s)
 {
 	bool at_start = true;
 
@@ -38,7 +37,7 @@ put_paragraphs(struct buf *out, const char *s)
 
 		buf_put(&one, s, end != NULL ? (size_t)(end - s) : strlen(s));
 		buf_put_str(out, ".PP\n");
-		put_text(out, buf_str(&one));
+		man_text(out, buf_str(&one));
 		buf_put_str(out, "\n");
 		s = end != NULL ? end + 2 : "";
 	}
@@ -48,11 +47,11 @@ static void
 put_head(struct buf *out, const struct program *p, const char *page, const char *help)
 {
 	buf_put_str(out, ".\\\" Made from the table of verbs; do not edit.\n.TH \"");
-	put_text(out, page);
+	man_text(out, page);
 	buf_printf(out, "\" 1 \"\" \"Estuary %s\" \"Estuary Manual\"\n.SH NAME\n", p->version);
-	put_text(out, page);
+	man_text(out, page);
 	buf_put_str(out, " \\- ");
-	put_text(out, help);
+	man_text(out, help);
 	buf_put_str(out, "\n");
 }
 
@@ -73,12 +72,12 @@ put_opt(struct buf *out, const struct opt *o)
 	if (o->letter != 0)
 		buf_printf(out, "\\fB\\-%c\\fR, ", o->letter);
 	buf_put_str(out, "\\fB\\-\\-");
-	put_text(out, o->name);
+	man_text(out, o->name);
 	buf_put_str(out, "\\fR");
 	if (o->arg != NULL)
 		buf_printf(out, " \\fI%s\\fR", o->arg);
 	buf_put_str(out, "\n");
-	put_text(out, o->help);
+	man_text(out, o->help);
 	buf_put_str(out, ".\n");
 	if (words != NULL) {
 		buf_put_str(out, "One of ");
@@ -88,7 +87,7 @@ put_opt(struct buf *out, const struct opt *o)
 			if (*p == '|')
 				buf_put_str(out, ", ");
 			else
-				put_text(out, one);
+				man_text(out, one);
 		}
 		buf_put_str(out, ".\n");
 	}
@@ -105,15 +104,15 @@ put_synopsis(struct buf *out, const struct program *p, const struct verb *v)
 	char title[64];
 
 	buf_put_str(out, ".SH SYNOPSIS\n.B ");
-	put_text(out, p->name);
+	man_text(out, p->name);
 	buf_put_str(out, " ");
-	put_text(out, verb_title(v, title, sizeof(title)));
+	man_text(out, verb_title(v, title, sizeof(title)));
 	buf_put_str(out, "\n");
 	for (size_t i = 0; (o = verb_opt(v, i)) != NULL; i++) {
 		if (!o->required)
 			continue;
 		buf_put_str(out, "\\fB\\-\\-");
-		put_text(out, o->name);
+		man_text(out, o->name);
 		buf_printf(out, "\\fR \\fI%s\\fR\n", o->arg);
 	}
 	buf_put_str(out, "[\\fIOPTION\\fR]...\n");
@@ -122,8 +121,8 @@ put_synopsis(struct buf *out, const struct program *p, const struct verb *v)
 		    o->kind == OPT_LIST || o->kind == OPT_MANY ? "..." : "");
 }
 
-static void
-put_exit_status(struct buf *out)
+void
+man_exit_status(struct buf *out)
 {
 	buf_put_str(out, ".SH EXIT STATUS\n.TP\n0\nIt was done.\n");
 	for (int code = -1; err_row((enum err_code)code)->code == (enum err_code)code; code--) {
@@ -143,14 +142,14 @@ man_verb(struct buf *out, const struct program *p, const struct verb *v)
 	put_head(out, p, page_name(p, v, page, sizeof(page)), v->help);
 	put_synopsis(out, p, v);
 	buf_put_str(out, ".SH DESCRIPTION\n");
-	put_text(out, v->help);
+	man_text(out, v->help);
 	buf_put_str(out, ".\n");
 	put_paragraphs(out, v->text != NULL ? v->text : "");
 	if (v->pos != NULL)
 		buf_put_str(out, ".SH ARGUMENTS\n");
 	for (o = v->pos; o != NULL && o->name != NULL; o++) {
 		buf_printf(out, ".TP\n\\fI%s\\fR\n", o->arg);
-		put_text(out, o->help);
+		man_text(out, o->help);
 		buf_put_str(out, ".\n");
 	}
 	buf_put_str(out, ".SH OPTIONS\n");
@@ -158,11 +157,11 @@ man_verb(struct buf *out, const struct program *p, const struct verb *v)
 		put_opt(out, o);
 	if (v->example != NULL) {
 		buf_put_str(out, ".SH EXAMPLE\n.nf\n");
-		put_text(out, v->example);
+		man_text(out, v->example);
 		buf_put_str(out, "\n.fi\n");
 	}
 	buf_put_str(out, ".SH SEE ALSO\n.BR ");
-	put_text(out, p->name);
+	man_text(out, p->name);
 	buf_put_str(out, " (1)\n");
 }
 
@@ -182,11 +181,11 @@ overview_row(void *ctx, const struct verb *v)
 	char title[64], page[80];
 
 	buf_put_str(x->out, ".TP\n.B ");
-	put_text(x->out, verb_title(v, title, sizeof(title)));
+	man_text(x->out, verb_title(v, title, sizeof(title)));
 	buf_put_str(x->out, "\n");
-	put_text(x->out, v->help);
+	man_text(x->out, v->help);
 	buf_put_str(x->out, ", see\n.BR ");
-	put_text(x->out, page_name(x->p, v, page, sizeof(page)));
+	man_text(x->out, page_name(x->p, v, page, sizeof(page)));
 	buf_put_str(x->out, " (1).\n");
 }
 
@@ -197,12 +196,12 @@ man_overview(struct buf *out, const struct program *p)
 
 	put_head(out, p, p->name, p->about);
 	buf_put_str(out, ".SH SYNOPSIS\n.B ");
-	put_text(out, p->name);
+	man_text(out, p->name);
 	buf_put_str(out, "\n\\fIVERB\\fR [\\fIOPTION\\fR]... [\\fIARGUMENT\\fR]...\n.SH DESCRIPTION\n");
 	buf_put_str(out, p->man_description);
 	buf_put_str(out, ".SH VERBS\n");
 	verb_each(p, overview_row, &x);
-	put_exit_status(out);
+	man_exit_status(out);
 	buf_put_str(out, p->man_sections != NULL ? p->man_sections : "");
 }
 

@@ -254,9 +254,10 @@ parse_extensions(struct cert *c, struct der *tbs, struct err *e)
 
 /* The contents of TBSCertificate; the inner AlgorithmIdentifier in *alg. */
 static int
-parse_tbs(struct cert *c, struct bytes *alg, struct der *d, struct err *e)
+parse_tbs(struct cert *c, struct bytes *alg, struct der *d, bool v1, struct err *e)
 {
-	if (parse_version(d, e) != 0 || parse_serial(c, d, e) != 0)
+	/* Of version 1, which is the DEFAULT, there is no field (RFC 5280 4.1). */
+	if ((!v1 && parse_version(d, e) != 0) || parse_serial(c, d, e) != 0)
 		return E_FORMAT;
 	*alg = der_take_tlv(d, DER_SEQUENCE);
 	if (parse_name_frame(&c->issuer, d, "certificate: issuer", e) != 0 ||
@@ -266,7 +267,7 @@ parse_tbs(struct cert *c, struct bytes *alg, struct der *d, struct err *e)
 	c->subject_known = name_parse(&c->subject, c->subject_der, NULL) == 0;
 	if (parse_spki(c, d, e) != 0)
 		return E_FORMAT;
-	if (der_more(d) && parse_extensions(c, d, e) != 0)
+	if (!v1 && der_more(d) && parse_extensions(c, d, e) != 0)
 		return E_FORMAT;
 	return der_end(d, "certificate", e);
 }
@@ -292,8 +293,8 @@ parse_frame(struct cert *c, struct bytes *alg, struct err *e)
 	return alg_id.bad ? err_set(e, E_FORMAT, "certificate: no signature algorithm") : 0;
 }
 
-int
-cert_read(struct cert *out, struct bytes der, struct err *e)
+static int
+read_version(struct cert *out, struct bytes der, bool v1, struct err *e)
 {
 	UNSET struct cert c;
 	struct bytes outer_alg, inner_alg = { 0 };
@@ -311,7 +312,7 @@ cert_read(struct cert *out, struct bytes der, struct err *e)
 		return E_FORMAT;
 	frame = der_open(c.tbs);
 	tbs = der_enter(&frame, DER_SEQUENCE);
-	if (parse_tbs(&c, &inner_alg, &tbs, e) != 0)
+	if (parse_tbs(&c, &inner_alg, &tbs, v1, e) != 0)
 		return E_FORMAT;
 	/* RFC 5280 4.1.1.2: the two MUST be the same. */
 	if (!bytes_equal(outer_alg, inner_alg))
@@ -320,6 +321,18 @@ cert_read(struct cert *out, struct bytes der, struct err *e)
 	name_copy(&out->subject, &c.subject);
 	sans_copy(&out->sans, &c.sans);
 	return 0;
+}
+
+int
+cert_read(struct cert *out, struct bytes der, struct err *e)
+{
+	return read_version(out, der, false, e);
+}
+
+int
+cert_read_v1(struct cert *out, struct bytes der, struct err *e)
+{
+	return read_version(out, der, true, e);
 }
 
 int

@@ -57,6 +57,8 @@ struct cert {
 int cert_parse(struct cert *out, struct bytes der, struct err *e) MUST_CHECK;
 /* The same without the two digests, which stay zero. */
 int cert_read(struct cert *out, struct bytes der, struct err *e) MUST_CHECK;
+/* One of X.509 version 1: the same rules, and neither version nor extensions.  It is nobody's identity: it shows that a key signed it. */
+int cert_read_v1(struct cert *out, struct bytes der, struct err *e) MUST_CHECK;
 bool cert_has_eku(const struct cert *c, enum oid eku);
 /* Why this certificate does not identify a TLS client, in words; NULL: it does.  Stricter than OpenSSL: no CA, digitalSignature. */
 const char *cert_unfit_as_client(const struct cert *c);

@@ -255,7 +255,7 @@ key_verify_once(enum key_type t, struct bytes spki, enum oid alg, struct bytes d
 {
 	AUTO_OSSL(EVP_PKEY) pub = NULL;
 	uint8_t digest[DIGEST_MAX];
-	struct slot *s;
+	struct slot *s = NULL;
 	int r;
 
 	if (!is_ec(t)) {

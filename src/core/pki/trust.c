@@ -16,6 +16,7 @@
 #define AUTH_LEVEL      2   /* 112 bits, as in TLS here: what is weaker could not be shown to anybody */
 
 AUTO_DEFINE_OSSL(X509_STORE_CTX, X509_STORE_CTX_free)
+AUTO_DEFINE_OSSL(X509_NAME, X509_NAME_free)
 
 struct anchor {
 	uint32_t id;
@@ -99,6 +100,28 @@ x509_from_der(X509 **out, struct bytes der, struct err *e)
 	}
 	*out = x;
 	return 0;
+}
+
+static X509_NAME *
+name_from_der(struct bytes der)
+{
+	const unsigned char *p = der.p;
+
+	return d2i_X509_NAME(NULL, &p, (long)der.n);
+}
+
+bool
+trust_same_name(struct bytes a, struct bytes b)
+{
+	AUTO_OSSL(X509_NAME) x = NULL;
+	AUTO_OSSL(X509_NAME) y = NULL;
+
+	if (bytes_equal(a, b))
+		return true;
+	x = name_from_der(a);
+	y = name_from_der(b);
+	ERR_clear_error();
+	return x != NULL && y != NULL && X509_NAME_cmp(x, y) == 0;
 }
 
 /* Is there an anchor with an id below `strong` that has the same subject? */

@@ -35,6 +35,8 @@ int trust_add(struct trust *t, uint32_t id, struct bytes der, struct err *e) MUS
  * names (RFC 5280 7.1), because chains that end at that one could then end at this one, or nowhere.
  */
 int trust_add_beside(struct trust *t, uint32_t id, struct bytes der, uint32_t strong, struct err *e) MUST_CHECK;
+/* Are two Names (whole TLVs) one to a path validation?  Case, blanks and the kind of string do not matter then. */
+bool trust_same_name(struct bytes a, struct bytes b);
 /* The X509_STORE for an SSL_CTX; borrowed. */
 X509_STORE *trust_store(const struct trust *t);
 /*

@@ -93,7 +93,8 @@ const char *
 ask_hint(const struct err *e)
 {
 	if (e->code == E_UNAVAIL)
-		return "is the service running? systemctl status aziot-certd aziot-keyd aziot-identityd, or estuary-agent certd --prefix DIR";
+		return "is the service running? systemctl status aziot-certd aziot-keyd aziot-identityd, or "
+		    "estuary-agent certd --prefix DIR";
 	if (e->code == E_AUTH)
 		return "run it as root, or as a user that a [[principal]] entry names";
 	return NULL;

@@ -49,8 +49,15 @@ has_secret(const char *text)
 {
 	const char *authority = strstr(text, "://");
 
-	return strstr(text, "pin-value=") != NULL || strstr(text, "SharedAccessKey") != NULL ||
+	return strstr(text, "pin-value=") != NULL || strstr(text, "SharedAccess") != NULL ||
 	    (authority != NULL && memchr(authority + 3, '@', strcspn(authority + 3, "/?#")) != NULL);
+}
+
+/* An auth that is a text is a registry's password; one that is a table says who may ask, and how. */
+static bool
+is_hidden(const struct toml *m)
+{
+	return is_secret(toml_key(m)) || (strcasecmp(toml_key(m), "auth") == 0 && toml_kind(m) == TOML_STRING);
 }
 
 static json_t *mask(const struct toml *v);
@@ -63,7 +70,7 @@ mask_table(const struct toml *v)
 	for (size_t i = 0; i < toml_count(v); i++) {
 		const struct toml *m = toml_at(v, i);
 
-		(void)json_object_set_new(o, toml_key(m), is_secret(toml_key(m)) ? json_string(HIDDEN) : mask(m));
+		(void)json_object_set_new(o, toml_key(m), is_hidden(m) ? json_string(HIDDEN) : mask(m));
 	}
 	return o;
 }

@@ -58,7 +58,7 @@ open_sources(struct sources *out, const struct system *s, struct err *e)
 static int
 read_more(struct source *x, struct err *e)
 {
-	AUTO_FD fd = open(x->path, O_RDONLY | O_CLOEXEC);
+	AUTO_FD fd = open(x->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
 	uint8_t piece[16384];
 	ssize_t n;
@@ -67,6 +67,8 @@ read_more(struct source *x, struct err *e)
 		return 0;
 	if (fd < 0 || fstat(fd, &st) != 0)
 		return err_errno(e, E_IO, "%s", x->path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, E_POLICY, "%s: not a file", x->path);
 	if (st.st_size < x->at)
 		x->at = 0;
 	if (st.st_size - x->at > (off_t)READ_MAX)

@@ -149,23 +149,6 @@ on_hangup(void *ctx, int signo)
 
 /* --- the start --- */
 
-/* A directory with those above it. */
-static int
-make_home(const char *home, struct err *e)
-{
-	char path[PLACE_MAX];
-	int r;
-
-	(void)snprintf(path, sizeof(path), "%s", home);
-	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		*slash = 0;
-		if ((r = file_mkdir(path, 0755, e)) != 0)
-			return r;
-		*slash = '/';
-	}
-	return file_mkdir(path, HOME_MODE, e);
-}
-
 /* Two of us would renew the same certificates. */
 static int
 lock_home(int *fd, const char *home, struct err *e)
@@ -173,7 +156,7 @@ lock_home(int *fd, const char *home, struct err *e)
 	char path[PLACE_MAX + sizeof(LOCK_NAME)];
 	int r;
 
-	if ((r = make_home(home, e)) != 0)
+	if ((r = file_mkdir_all(home, 0755, HOME_MODE, e)) != 0)
 		return r;
 	(void)snprintf(path, sizeof(path), "%s/%s", home, LOCK_NAME);
 	r = file_lock(fd, path, e);

@@ -102,7 +102,7 @@ set_proxy(struct job *j, struct check_result *r, const struct checking *c)
 	(void)snprintf(j->no_proxy, sizeof(j->no_proxy), "%s", s != NULL && c->o->proxy == NULL ? s->no_proxy : "");
 	if (*proxy != 0)
 		json_setf(r->info, "proxy", "%s",
-		    strchr(proxy, '@') != NULL ? strchr(proxy, '@') + 1 : proxy); /* without its password */
+		    strrchr(proxy, '@') != NULL ? strrchr(proxy, '@') + 1 : proxy); /* without its password */
 }
 
 static void
@@ -125,6 +125,7 @@ handshake(struct checking *c, struct check_result *r, const char *what, const ch
 			j->deadline_s = s->cloud_timeout_s;
 		if (by_proxy)
 			set_proxy(j, r, c);
+		jobs_set_user(j, c, SERVICE_IDENTITYD);
 		jobs_run(c, item, 1);
 		if (item->result.outcome != JOB_DONE)
 			check_error(r, "%s: %s", what, item->result.text);

@@ -4,15 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "device/certd/est_job.h"
 #include "device/check/files.h"
 #include "device/check/jobs.h"
-#include "device/check/reader.h"
 #include "device/service/api.h"
 
 #define ENDPOINTS_MAX 64
@@ -95,21 +92,6 @@ find(struct endpoints *all, const struct certd_settings *s)
 
 /* --- asking --- */
 
-/* Root asks as certd's user, in the group that keyd's socket is open to: TLS with strangers is nothing for root. */
-static void
-set_user(struct job *j, const struct checking *c)
-{
-	struct reader user;
-	struct stat st;
-
-	reader_find(&user, &c->at[SERVICE_CERTD]);
-	if (geteuid() != 0 || user.uid == 0)
-		return;
-	j->drop = true;
-	j->drop_uid = user.uid;
-	j->drop_gid = stat(j->keyd_socket, &st) == 0 ? st.st_gid : user.gid;
-}
-
 static int
 fill(struct job *j, const struct checking *c, const struct endpoint *p, struct err *e)
 {
@@ -123,7 +105,7 @@ fill(struct job *j, const struct checking *c, const struct endpoint *p, struct e
 		mem_wipe(j->header, sizeof(j->header));
 		j->n_headers = 0;
 	}
-	set_user(j, c);
+	jobs_set_user(j, c, SERVICE_CERTD);
 	return 0;
 }
 

@@ -2,10 +2,12 @@
 /* check/jobs.c - what touches the network or a key is done by certd's worker, never by the command itself */
 #include "device/check/jobs.h"
 
-#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/base/mem.h"
 #include "device/certd/workers.h"
+#include "device/check/reader.h"
 #include "device/service/slog.h"
 
 /* One jobs_run(). */
@@ -31,6 +33,20 @@ jobs_free(struct jobs_item *items, size_t n)
 	for (size_t i = 0; i < n; i++)
 		job_clear(&items[i].job);
 	mem_free(items);
+}
+
+void
+jobs_set_user(struct job *j, const struct checking *c, int service)
+{
+	struct reader user;
+	struct stat st;
+
+	reader_find(&user, &c->at[service]);
+	if (geteuid() != 0 || user.uid == 0)
+		return;
+	j->drop = true;
+	j->drop_uid = user.uid;
+	j->drop_gid = stat(j->keyd_socket, &st) == 0 ? st.st_gid : user.gid;
 }
 
 static void

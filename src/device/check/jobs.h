@@ -14,6 +14,8 @@ struct jobs_item {
 /* Zeroed items; freed with jobs_free(). */
 struct jobs_item *jobs_new(size_t n);
 void jobs_free(struct jobs_item *items, size_t n);
+/* Root asks as the service's user, in the group that keyd's socket is open to: TLS with strangers is nothing for root. */
+void jobs_set_user(struct job *j, const struct checking *c, int service);
 /* Do all of them, several at a time, and wait.  Items without a kind are left out. */
 void jobs_run(const struct checking *c, struct jobs_item *items, size_t n);
 

@@ -26,6 +26,7 @@
 #define STEP_MS      20
 #define PID_FILE_MAX ((size_t)256)
 #define STAT_MAX     ((size_t)4096)
+#define WORDS_MAX    ((size_t)16 * 1024) /* of a process' arguments */
 #define BOOT_SIZE    40    /* of a UUID as text */
 #define LOG_TAIL     ((size_t)2048)
 #define LEVEL_MAX    ((size_t)16)
@@ -67,12 +68,7 @@ make_dirs(const struct place *p, const char *dir, struct err *e)
 	char path[PLACE_MAX];
 	int r = path_below(path, p, dir, "", "", e);
 
-	for (char *at = path + strlen(p->prefix) + 1; r == 0 && (at = strchr(at, '/')) != NULL; at++) {
-		*at = 0;
-		r = file_mkdir(path, 0755, e);
-		*at = '/';
-	}
-	return r;
+	return r != 0 ? r : file_mkdir_above(path, 0755, e);
 }
 
 /* --- which process it is --- */
@@ -165,12 +161,31 @@ write_process(const struct place *p, pid_t pid, struct err *e)
 	return file_write(path, bytes_of_buf(&text), 0644, e);
 }
 
+/* Was it started as this service of this prefix?  Whoever owns the prefix can write any number into its files. */
+static bool
+is_service(pid_t pid, const struct place *p)
+{
+	const char *const words[] = { p->service, "--prefix", p->prefix };
+	AUTO_BUF all = BUF_MAX(WORDS_MAX);
+	AUTO_BUF last = { 0 };
+	char path[64];
+
+	for (size_t i = 0; i < N_OF(words); i++) {
+		buf_put_u8(&last, 0);
+		buf_put_str(&last, words[i]);
+	}
+	buf_put_u8(&last, 0);
+	(void)snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	return file_read(&all, path, WORDS_MAX, NULL) == 0 && all.n >= last.n &&
+	    memcmp(all.p + all.n - last.n, last.p, last.n) == 0;
+}
+
 /*
  * A descriptor of that very process, or -1 when it has ended: opened first and compared then, so that a number that was
  * given to another in between is not taken for it.
  */
 static int
-open_process(const struct process *x)
+open_process(const struct process *x, const struct place *p)
 {
 	char boot[BOOT_SIZE];
 	AUTO_FD fd = -1;
@@ -180,7 +195,7 @@ open_process(const struct process *x)
 	if (strcmp(boot, x->boot) != 0)
 		return -1;
 	fd = pidfd_open(x->pid, 0);
-	if (fd < 0 || !start_of(&start, x->pid) || start != x->start)
+	if (fd < 0 || !start_of(&start, x->pid) || start != x->start || !is_service(x->pid, p))
 		return -1;
 	return TAKE_FD(fd);
 }
@@ -210,7 +225,7 @@ detached_look(enum detached_state *out, pid_t *pid, const struct place *p, struc
 		return err_set(e, E_USAGE, "only services below a prefix are processes of ours");
 	*pid = 0;
 	if (noted)
-		fd = open_process(&x);
+		fd = open_process(&x, p);
 	if (fd >= 0) {
 		*pid = x.pid;
 		*out = answers(p) ? DETACHED_RUNNING : DETACHED_SILENT;
@@ -282,7 +297,7 @@ detached_set_level(const struct detached *d, const char *level, struct err *e)
 static void
 read_tail(char tail[LOG_TAIL + 1], const char *path)
 {
-	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
 	ssize_t n;
 
@@ -432,7 +447,7 @@ stop_one(bool *was, const struct place *p, struct err *e)
 	*was = false;
 	if (r != 0 || !read_process(&x, p))
 		return r;
-	fd = ended.fd = open_process(&x);
+	fd = ended.fd = open_process(&x, p);
 	if (fd >= 0) {
 		if (pidfd_send_signal(fd, SIGTERM, NULL, 0) != 0 && errno != ESRCH)
 			return err_errno(e, E_IO, "aziot-%s (process %d)", p->service, (int)x.pid);

@@ -264,7 +264,7 @@ static int
 put_dps(const struct importing *im, const struct yaml_tree *pr)
 {
 	const struct yaml_tree *att = yaml_tree_get(pr, "attestation");
-	const char *endpoint, *scope, *registration, *method = "tpm";
+	const char *endpoint, *scope, *registration = NULL, *method = "tpm";
 	int r;
 
 	if ((r = need(&endpoint, im, pr, "global_endpoint", "is missing")) != 0 ||
@@ -283,7 +283,7 @@ put_dps(const struct importing *im, const struct yaml_tree *pr)
 static int
 put_provisioning(const struct importing *im, const struct yaml_tree *pr)
 {
-	const char *source;
+	const char *source = NULL;
 	int r;
 
 	if (pr == NULL)

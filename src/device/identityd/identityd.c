@@ -103,6 +103,12 @@ reload(void *ctx)
 
 /* --- while it runs --- */
 
+bool
+identityd_ahead(int64_t t, int64_t now)
+{
+	return now < t && t - now <= IDENTITYD_PAUSE_S;
+}
+
 void
 identityd_wake(struct identityd *d, int64_t in_s)
 {

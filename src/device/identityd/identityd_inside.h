@@ -9,6 +9,8 @@
 #include "device/provision/tasks.h"
 #include "device/service/api.h"
 
+#define IDENTITYD_TEMP "-temp" /* behind the IDs of the identity certificate and its key: the pair that is to follow */
+#define IDENTITYD_PAUSE_S (2 * 86400) /* longer than any pause before another try */
 #define IDENTITYD_TICK_S 60 /* how often times that are due are looked at, if nobody asks for sooner */
 
 struct identityd {
@@ -31,6 +33,8 @@ struct identityd {
 	bool stopping;
 };
 
+/* identityd.c: is t still to come?  What is further off than any pause was set by another clock. */
+bool identityd_ahead(int64_t t, int64_t now);
 /* identityd.c: have the parts' ticks called in so many seconds, or sooner; a tick that is not due yet asks again. */
 void identityd_wake(struct identityd *d, int64_t in_s);
 

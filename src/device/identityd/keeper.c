@@ -14,7 +14,6 @@
 #include "device/service/slog.h"
 
 #define JOURNAL        "identity-cert"
-#define TEMP           "-temp"
 #define ALGORITHMS     "ec-p256:rsa-2048:*"
 #define NO_MORE        3   /* refusals of a new pair until another is made */
 #define TIDY_TRIES     10
@@ -76,7 +75,7 @@ has_certificate(const struct keeper *k)
 static void
 temp_of(char out[ID_MAX], const char *id)
 {
-	(void)snprintf(out, ID_MAX, "%.*s%s", (int)(ID_MAX - sizeof(TEMP)), id, TEMP);
+	(void)snprintf(out, ID_MAX, "%.*s%s", (int)(ID_MAX - sizeof(IDENTITYD_TEMP)), id, IDENTITYD_TEMP);
 }
 
 /* --- the pair in force --- */
@@ -110,6 +109,19 @@ take_chain(struct keeper *k, const char *pem, struct err *e)
 		(void)name_text(&k->name, k->subject);
 	}
 	return 0;
+}
+
+static bool
+leaf_has_key(const char *pem, const char *spki_base64)
+{
+	AUTO_BUF der = { 0 };
+	AUTO_BUF text = { 0 };
+	struct cert c;
+
+	if (pem_decode(&der, bytes_of(pem), "CERTIFICATE", NULL) != 0 || cert_read(&c, bytes_of_buf(&der), NULL) != 0)
+		return false;
+	base64_encode(&text, c.spki, 0);
+	return strcmp(buf_str(&text), spki_base64) == 0;
 }
 
 const char *
@@ -187,6 +199,16 @@ make(struct keeper *k, const struct name *subject)
 	k->looking = tasks_run(k->d->tasks, TASK_CERT_ISSUE, args, on_made, k);
 }
 
+/* Nobody gets one without the other: a switch may have been broken off, or a backup was restored by half. */
+static int
+check_pair(const struct keeper *k, const char *spki, struct err *e)
+{
+	if (spki[0] == 0 || leaf_has_key(keeper_chain(k), spki))
+		return 0;
+	return err_set(e, E_UNAVAIL, "certificate '%s' is not for key '%s' as it is now: put the certificate of that key there, or "
+	    "delete it, so that another is made", settings(k)->cert, settings(k)->key);
+}
+
 static void
 on_key(void *ctx, const struct task_result *r)
 {
@@ -194,7 +216,7 @@ on_key(void *ctx, const struct task_result *r)
 	struct err e;
 
 	k->looking = NULL;
-	if (cloud_err(&e, r) == 0) {
+	if (cloud_err(&e, r) == 0 && check_pair(k, json_str(r->value, "spki", ""), &e) == 0) {
 		tell_waiters(k, NULL);
 	} else if (e.code == E_NOTFOUND) {
 		slog(SLOG_WARN, "The key of certificate '%s' is gone: both are made anew.", settings(k)->cert);
@@ -627,19 +649,6 @@ begin(struct keeper *k)
 
 /* --- going on after a restart --- */
 
-static bool
-leaf_has_key(const char *pem, const char *spki_base64)
-{
-	AUTO_BUF der = { 0 };
-	AUTO_BUF text = { 0 };
-	struct cert c;
-
-	if (pem_decode(&der, bytes_of(pem), "CERTIFICATE", NULL) != 0 || cert_read(&c, bytes_of_buf(&der), NULL) != 0)
-		return false;
-	base64_encode(&text, c.spki, 0);
-	return strcmp(buf_str(&text), spki_base64) == 0;
-}
-
 /* The new certificate was put in its place, or ID-temp would be there: the pair is whole, and only tidying is left. */
 static void
 resume_end(struct keeper *k)
@@ -694,14 +703,14 @@ resume(struct keeper *k)
 static int64_t
 due_at(const struct keeper *k)
 {
-	int64_t begin_at;
+	int64_t begin_at, next = identityd_ahead(k->next, clock_now()) ? k->next : 1;
 
 	if (k->step != STEP_IDLE)
-		return k->next > 0 ? k->next : 1;
+		return next;
 	if (!settings(k)->renew || k->chain == NULL)
 		return 0;
 	begin_at = policy_begin(&settings(k)->policy, &k->life, k->jitter);
-	return begin_at > k->next ? begin_at : k->next;
+	return begin_at > next ? begin_at : next;
 }
 
 /* What is due, if nothing is under way. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* identityd/local.c - identities that this device gives to processes on it: a key made for once, a certificate of certd's */
+/* identityd/local.c - identities that this device gives to its processes: a key made for once, certified by certd */
 #include <stdio.h>
 #include <string.h>
 
@@ -49,6 +49,15 @@ add_names(json_t *args, const char *cn, bool server)
 		(void)json_object_set_new(args, "dns", json_pack("[s]", cn));
 }
 
+/* The certificate is kept under the module's ID: the device's own would go, and the device with it. */
+static bool
+is_devices(const struct identityd_settings *s, const char *id)
+{
+	size_t n = strlen(s->cert);
+
+	return s->auth == AUTH_IS_X509 && strncmp(id, s->cert, n) == 0 && (id[n] == 0 || strcmp(id + n, IDENTITYD_TEMP) == 0);
+}
+
 void
 local_identity(struct identityd *d, struct api_call *c, const char *module, bool server)
 {
@@ -58,6 +67,10 @@ local_identity(struct identityd *d, struct api_call *c, const char *module, bool
 
 	if (s->localid_domain[0] == 0) {
 		api_fail(c, 400, "local identities need [localid] with a domain in the configuration");
+		return;
+	}
+	if (is_devices(s, module)) {
+		api_fail_parameter(c, "moduleId", "it is the ID of the device's own certificate");
 		return;
 	}
 	if ((size_t)snprintf(cn, sizeof(cn), "%s.%s.%s", module, s->hostname, s->localid_domain) >= sizeof(cn)) {

@@ -115,6 +115,15 @@ write_journal(const struct provisioner *p, struct err *e)
 	return state_journal_put(p->d->settings->homedir, JOURNAL, v, e);
 }
 
+/* Whoever runs the device should know when the cloud takes it for another: its modules and keys are others then. */
+static void
+tell_device(const struct provisioner *p, const struct identity_device *device)
+{
+	slog(SLOG_INFO, "The device is '%s' at %s.", device->device, device->hub);
+	if (p->known)
+		slog(SLOG_WARN, "Until now it was '%s' at %s.", p->device.device, p->device.hub);
+}
+
 /* The device first: until the journal follows, it was confirmed under settings that are not known, and is confirmed again. */
 static int
 put_in_force(struct provisioner *p, const struct identity_device *device, const char *digest, struct err *e)
@@ -125,18 +134,17 @@ put_in_force(struct provisioner *p, const struct identity_device *device, const 
 
 	if (other && (r = state_write_device(home, device, e)) != 0)
 		return r;
+	if (other)
+		tell_device(p, device);
 	text_copy(p->digest, sizeof(p->digest), digest);
 	p->at = clock_now();
 	p->device = *device;
 	p->known = true;
-	if ((r = write_journal(p, e)) != 0)
-		return r;
 	if (other) {
-		slog(SLOG_INFO, "The device is '%s' at %s.", device->device, device->hub);
 		state_forget_others(home, device);
 		registry_configure(p->d->registry);
 	}
-	return 0;
+	return write_journal(p, e);
 }
 
 /* --- an answer --- */
@@ -403,10 +411,10 @@ provisioner_tick(struct provisioner *p)
 
 	if (p->running || p->next == 0)
 		return;
-	if (now >= p->next)
-		begin(p);
-	else
+	if (identityd_ahead(p->next, now))
 		identityd_wake(p->d, p->next - now);
+	else
+		begin(p);
 }
 
 /* --- the whole --- */

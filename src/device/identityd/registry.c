@@ -541,10 +541,10 @@ registry_tick(struct registry *r)
 
 	if (!r->wanted || r->ticket != NULL || r->desired != NULL || provisioner_device(r->d->provisioner) == NULL)
 		return;
-	if (now >= r->next)
-		keeper_ensure(r->d->keeper, on_certificate, r);
-	else
+	if (identityd_ahead(r->next, now))
 		identityd_wake(r->d, r->next - now);
+	else
+		keeper_ensure(r->d->keeper, on_certificate, r);
 }
 
 /* --- the whole --- */

@@ -26,29 +26,13 @@ identity_device_equal(const struct identity_device *a, const struct identity_dev
 	return strcmp(a->hub, b->hub) == 0 && strcmp(a->gateway, b->gateway) == 0 && strcmp(a->device, b->device) == 0;
 }
 
-static int
-make_all(const char *path, struct err *e)
-{
-	char part[PATH_ROOM];
-	int r;
-
-	(void)snprintf(part, sizeof(part), "%s", path);
-	for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		*slash = 0;
-		if ((r = file_mkdir(part, 0755, e)) != 0)
-			return r;
-		*slash = '/';
-	}
-	return file_mkdir(part, DIR_MODE, e);
-}
-
 int
 state_open(const char *home, struct err *e)
 {
 	char path[PATH_ROOM];
 	int r;
 
-	if ((r = make_all(home, e)) != 0)
+	if ((r = file_mkdir_all(home, 0755, DIR_MODE, e)) != 0)
 		return r;
 	(void)snprintf(path, sizeof(path), "%s/modules", home);
 	if ((r = file_mkdir(path, DIR_MODE, e)) != 0)
@@ -339,7 +323,7 @@ state_journal_put(const char *home, const char *name, const json_t *v, struct er
 	char path[PATH_ROOM];
 	int r;
 
-	json_print(&text, v, true);
+	json_print(&text, v, false);
 	if ((r = buf_check(&text, name, e)) != 0)
 		return r;
 	journal_path(path, home, name);

@@ -183,32 +183,15 @@ confine(const struct service *s, struct err *e)
 
 /* --- beginning and end --- */
 
-/* Home's parents are everybody's to pass, home is not; missing ones are made. */
-static int
-make_home(const char *home, struct err *e)
-{
-	char path[PLACE_MAX];
-
-	(void)snprintf(path, sizeof(path), "%s", home);
-	for (char *p = strchr(path + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
-		int r;
-
-		*p = 0;
-		r = file_mkdir(path, 0755, e);
-		*p = '/';
-		if (r != 0)
-			return r;
-	}
-	return file_custody_home(home, e);
-}
-
 /* One process a home: two would undo each other's generations. */
 static int
 open_home(struct service *s, struct err *e)
 {
 	char path[PLACE_MAX + sizeof(LOCK_NAME) + 1];
-	int r = make_home(s->settings->home, e);
+	int r = file_mkdir_above(s->settings->home, 0755, e); /* everybody's to pass; home is not */
 
+	if (r == 0)
+		r = file_custody_home(s->settings->home, e);
 	(void)snprintf(path, sizeof(path), "%s/%s", s->settings->home, LOCK_NAME);
 	if (r == 0 && (r = file_lock(&s->lock, path, e)) == 0)
 		r = inherit_binding(s->settings, s->settings->home, e);

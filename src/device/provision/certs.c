@@ -3,7 +3,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "core/codec/base64.h"
 #include "core/net/local.h"
 #include "core/pki/cert.h"
 #include "core/pki/csr.h"
@@ -196,15 +195,6 @@ open_pair(struct key **out, const json_t *args, const char *id, struct err *e)
 }
 
 static void
-put_spki(json_t *out, struct bytes spki)
-{
-	AUTO_BUF text = { 0 };
-
-	base64_encode(&text, spki, 0);
-	json_setf(out, "spki", "%s", buf_str(&text));
-}
-
-static void
 issue(struct task_result *r, const json_t *args)
 {
 	static struct name subject;
@@ -220,7 +210,7 @@ issue(struct task_result *r, const json_t *args)
 		(void)keys_settle(r, &e);
 		return;
 	}
-	put_spki(r->value, key_spki(key));
+	keys_put_spki(r, key);
 	(void)certs_issue(r, args, json_str(args, "id", ""), bytes_of_buf(&csr), key_spki(key), NULL);
 }
 

@@ -37,6 +37,15 @@ keys_open(struct key **out, const json_t *args, const char *id, struct err *e)
 	return rc == 0 ? 0 : err_prefix(e, (enum err_code)rc, "key '%.100s'", id);
 }
 
+void
+keys_put_spki(struct task_result *r, const struct key *key)
+{
+	AUTO_BUF text = { 0 };
+
+	base64_encode(&text, key_spki(key), 0);
+	json_setf(r->value, "spki", "%s", buf_str(&text));
+}
+
 /* --- handles --- */
 
 static uid_t
@@ -88,6 +97,17 @@ keys_module(char **handle, const json_t *args, const char *generation, const cha
 
 /* --- tasks --- */
 
+/* Of a pair of ours: which key it is, as far as the service can say. */
+static void
+tell_public(struct task_result *r, const json_t *args, const char *id)
+{
+	AUTO(key) key = NULL;
+	struct err why = { 0 };
+
+	if (asker(args) == geteuid() && keys_open(&key, args, id, &why) == 0)
+		keys_put_spki(r, key);
+}
+
 static void
 give_key(struct task_result *r, const json_t *args)
 {
@@ -97,12 +117,12 @@ give_key(struct task_result *r, const json_t *args)
 	struct err e = { 0 };
 	int rc = (pair ? keyd_load_pair : keyd_load_key)(&own.text, keys_service(args), id, &e);
 
-	if (rc == 0)
-		(void)keys_give(r, args, own.text);
-	else if (rc == E_NOTFOUND)
+	if (rc == E_NOTFOUND)
 		(void)task_missing(r, "key-missing", &e);
-	else
+	else if (rc != 0)
 		(void)keys_settle(r, &e);
+	else if (keys_give(r, args, own.text) == 0 && pair)
+		tell_public(r, args, id);
 }
 
 static void
@@ -123,8 +143,7 @@ move_pair(const json_t *args, const char *to, const char *from, struct bytes spk
 {
 	struct keyd k = keys_service(args);
 	AUTO_KEYD_HANDLE h = { 0 };
-	AUTO_KEYD_HANDLE done = { 0 };
-	AUTO_BUF had = { 0 };
+	AUTO(key) done = NULL;
 	struct err why = { 0 };
 	int rc = keyd_load_pair(&h.text, k, from, e);
 
@@ -132,8 +151,7 @@ move_pair(const json_t *args, const char *to, const char *from, struct bytes spk
 		return keyd_move_pair(k, to, from, e);
 	if (rc != E_NOTFOUND)
 		return rc;
-	if (keyd_load_pair(&done.text, k, to, &why) == 0 && keyd_public(&had, k, done.text, &why) == 0 &&
-	    bytes_equal(bytes_of_buf(&had), spki))
+	if (keys_open(&done, args, to, &why) == 0 && bytes_equal(key_spki(done), spki))
 		return 0;
 	return rc;
 }

@@ -36,6 +36,8 @@ struct keyd keys_service(const json_t *args);
 int keys_settle(struct task_result *r, const struct err *e);
 /* The pair `id` as a key that signs where it is kept. */
 int keys_open(struct key **out, const json_t *args, const char *id, struct err *e) MUST_CHECK;
+/* Put the public key into the result. */
+void keys_put_spki(struct task_result *r, const struct key *key);
 /* The primary or the secondary key of a module, derived from args.master, which is made unless it exists. */
 int keys_module(char **handle, const json_t *args, const char *generation, const char *which, struct err *e) MUST_CHECK;
 /* Put the handle into the result, for args.uid; what fails is settled. */

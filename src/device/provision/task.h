@@ -66,7 +66,7 @@ bool task_outcome_retry(enum task_outcome o);
  *  module-*:  hub, gateway ("" none), device, module, managed_by -> {module} or {modules: [...]}, as the hub says, without "authentication"
  *  module-create, -update, module-handle: master (ID of the key, made unless it exists), module, generation (of -handle), uid
  *             -> {handle}, the first two with {module} as well
- *  key-handle: key, pair (bool), uid (absent: our own) -> {handle}
+ *  key-handle: key, pair (bool), uid (absent: our own) -> {handle}, and of a pair of our own its spki, where that can be had
  *  cert-issue: id, key, algorithms, fresh (bool), subject ([["CN","x"],...]), client_auth (bool) -> {pem, spki base64}
  *  cert-get/-put/-delete: id, (pem) -> {pem} / {} / {}
  *  key-switch: key, from, spki -> {}; key-prove, key-delete: key -> {}

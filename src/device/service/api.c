@@ -214,21 +214,21 @@ make_directory(const char *socket, struct err *e)
 {
 	char dir[PLACE_MAX];
 	struct stat st = { 0 };
-	int r = 0;
+	int r = file_mkdir_above(socket, DIRECTORY_MODE, e);
 
+	if (r != 0)
+		return r;
 	(void)snprintf(dir, sizeof(dir), "%s", socket);
-	for (char *p = strchr(dir + 1, '/'); r == 0 && p != NULL; p = strchr(p + 1, '/')) {
-		*p = 0;
-		r = file_mkdir(dir, DIRECTORY_MODE, e);
-		if (r == 0 && stat(dir, &st) != 0)
-			r = err_errno(e, E_IO, "%s", dir);
-		if (r == 0 && strchr(p + 1, '/') == NULL && (st.st_mode & S_IWOTH) != 0)
-			r = err_set(e, E_POLICY, "%s: everybody may write it (chmod o-w)", dir);
-		if (r == 0 && strchr(p + 1, '/') == NULL && st.st_uid != 0 && st.st_uid != geteuid())
-			r = err_set(e, E_POLICY, "%s: belongs to user %u (chown it)", dir, st.st_uid);
-		*p = '/';
-	}
-	return r;
+	*(strrchr(dir, '/') != NULL ? strrchr(dir, '/') : dir) = 0;
+	if (dir[0] == 0)
+		return 0;
+	if (stat(dir, &st) != 0)
+		return err_errno(e, E_IO, "%s", dir);
+	if ((st.st_mode & S_IWOTH) != 0)
+		return err_set(e, E_POLICY, "%s: everybody may write it (chmod o-w)", dir);
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return err_set(e, E_POLICY, "%s: belongs to user %u (chown it)", dir, st.st_uid);
+	return 0;
 }
 
 /* Of several descriptors none is ours by name: they are left alone. */

@@ -276,11 +276,13 @@ decide_certificate(struct work *w, int64_t now, struct err *e)
 	}
 	text_copy(ask->q.q.label, sizeof(ask->q.q.label), l->name);
 	rc = enrol_decide(&w->x, w->a->fleet, &ask->q.q, &ask->sponsor, now, e);
-	if (rc == 0 && (w->x.kind == ENROL_REPLAYED || (w->x.kind == ENROL_ISSUE && authority_signer_ok(w->a))))
+	if (rc == 0 && w->x.kind == ENROL_ISSUE && authority_signer_ok(w->a))
 		return 0;
 	if (rc == 0 && w->x.kind == ENROL_ISSUE)
 		enrol_refuse(&w->x, 503, "server.signer", "the signer is away");
 	buf_put_bytes(&ask->p.trace, bytes_of_buf(&w->x.trace));
+	if (rc == 0 && w->x.kind == ENROL_REPLAYED)
+		return 0;
 	provision_refuse(&ask->p, &ask->q, w->x.status, w->x.reason, "%s", w->x.text);
 	if (!w->x.fork) /* which is recorded with it */
 		enrol_clear(&w->x);
@@ -299,6 +301,7 @@ decide_question(struct work *w, int64_t now, struct err *e)
 	int rc;
 
 	if (token && secret_exhausted(f->secret, ask->q.q.address, now)) {
+		text_copy(ask->p.op, sizeof(ask->p.op), ask_op_name(ask->q.op));
 		provision_refuse(&ask->p, &ask->q, 429, "dps.throttled", "too many wrong tokens came from %s this minute",
 		    ask->q.q.address);
 		return 0;

@@ -211,6 +211,8 @@ bool op_anchor_issued(const struct cert *issuer, const struct cert *c); /* by na
 /* E_POLICY when chains that end at an outside CA today (or at an uploaded one) would end at this one, or could. */
 int op_anchor_beside_outside(struct work *w, const char *what, const struct cert *c, struct err *e) MUST_CHECK;
 int op_anchor_beside_uploaded(struct work *w, const char *what, const struct cert *c, struct err *e) MUST_CHECK;
+/* For a new CA of ours: is its subject nobody's that an operator brought?  E_POLICY. */
+int op_anchor_name_free(struct work *w, const char *what, const struct name *subject, struct err *e) MUST_CHECK;
 
 /* The ID scope, made when there is none (in the caller's transaction), and devices' address: "id_scope", "endpoint". */
 int op_put_scope(struct work *w, json_t *v, struct err *e) MUST_CHECK;

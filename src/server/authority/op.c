@@ -366,8 +366,9 @@ describe(const struct work *w, struct buf *out)
 		if (skip)
 			continue;
 		buf_printf(out, "%s%s=", out->n != 0 ? " " : "", key);
-		if (json_is_string(value))
-			text_escape(out, bytes_of(json_string_value(value)));
+		if (json_is_string(value)) /* an address without its query, which often is a key */
+			text_escape(out, bytes_slice(bytes_of(json_string_value(value)), 0,
+			    strcmp(key, "webhook") == 0 ? strcspn(json_string_value(value), "?") : json_string_length(value)));
 		else
 			json_print(out, value, false);
 	}

@@ -62,7 +62,7 @@ check_ours(struct work *w, const char *what, const struct cert *c, const struct 
 
 		if (bytes_equal(ca->cert.der, c->der))
 			*ours = ca;
-		else if (bytes_equal(ca->cert.spki, c->spki) || bytes_equal(ca->cert.subject_der, c->subject_der))
+		else if (bytes_equal(ca->cert.spki, c->spki) || trust_same_name(ca->cert.subject_der, c->subject_der))
 			return err_set(e, E_POLICY, "%s: it has the %s of our CA '%s' and is another certificate; "
 			    "only the CA's own is taken", what, bytes_equal(ca->cert.spki, c->spki) ? "key" : "name",
 			    ca->row.name);
@@ -105,14 +105,25 @@ struct search {
 	const struct cert *cert;
 	char name[ROW_NAME_MAX];  /* of the one that is in the way */
 	bool issuer;              /* it is so because of an issuer */
+	bool key;                 /* ... or of its key, too */
 	bool same;                /* the very same certificate was met */
 };
 
+/* Fronts leave an uploaded CA out that has the name of an outside one: chains could end at either. */
 static bool
 is_rival(const struct cert *a, const struct cert *b)
 {
-	return bytes_equal(a->subject_der, b->subject_der) && bytes_equal(a->spki, b->spki) &&
-	    !bytes_equal(a->der, b->der);
+	return trust_same_name(a->subject_der, b->subject_der) && !bytes_equal(a->der, b->der);
+}
+
+static int
+refuse_rival(const struct search *s, const char *what, const char *kind, struct err *e)
+{
+	if (s->key)
+		return err_set(e, E_POLICY, "%s: %s '%s' has the same name and key in another certificate; give that "
+		    "one", what, kind, s->name);
+	return err_set(e, E_POLICY, "%s: %s '%s' has the same name and another key, and nobody could come in by both; "
+	    "remove that one first, or give this CA another name", what, kind, s->name);
 }
 
 static int
@@ -133,7 +144,8 @@ against_outside(void *ctx, struct anchor_row *r)
 
 	if (cert_parse(&c, bytes_of_buf(&r->der), NULL) != 0)
 		return 0;
-	rival = is_rival(&c, s->cert);
+	s->key = bytes_equal(c.spki, s->cert->spki);
+	rival = is_rival(&c, s->cert) && (s->key || !s->same);
 	issuer = !s->same && op_anchor_issued(&c, s->cert);
 	if (!rival && !issuer)
 		return 0;
@@ -151,8 +163,7 @@ op_anchor_beside_outside(struct work *w, const char *what, const struct cert *c,
 	if (rc != 0 || (rc = anchor_row_each(w->a->db, against_outside, &s, e)) == 0 || rc != E_POLICY)
 		return rc;
 	if (!s.issuer)
-		return err_set(e, rc, "%s: outside CA '%s' has the same name and key in another certificate; give "
-		    "that one", what, s.name);
+		return refuse_rival(&s, what, "outside CA", e);
 	return err_set(e, rc, "%s: outside CA '%s' issued it, and devices below it would no longer come in by that "
 	    "one; "
 	    "let them in by this certificate first, with 'estuary trust add'", what, s.name);
@@ -168,10 +179,12 @@ against_uploaded(void *ctx, struct dps_ca_row *r)
 	if (cert_parse(&c, bytes_of_buf(&r->der), NULL) != 0)
 		return 0;
 	s->issuer = op_anchor_issued(s->cert, &c);
+	s->key = bytes_equal(c.spki, s->cert->spki);
 	if (!s->issuer && !is_rival(&c, s->cert))
 		return 0;
+	/* One that is an outside CA as well is there by that. */
 	below.cert = &c;
-	if (s->issuer && ((rc = anchor_row_each(s->w->a->db, is_same, &below, NULL)) != 0 || below.same))
+	if ((s->issuer || !s->key) && ((rc = anchor_row_each(s->w->a->db, is_same, &below, NULL)) != 0 || below.same))
 		return rc;
 	(void)snprintf(s->name, sizeof(s->name), "%s", r->name);
 	return E_POLICY;
@@ -186,10 +199,58 @@ op_anchor_beside_uploaded(struct work *w, const char *what, const struct cert *c
 	if (rc != E_POLICY)
 		return rc;
 	if (!s.issuer)
-		return err_set(e, rc, "%s: the CA '%s' of provisioning ('estuary group ca-list') has the same name "
-		    "and key in another "
-		    "certificate; give that one", what, s.name);
+		return refuse_rival(&s, what, "provisioning ('estuary group ca-list') has the CA", e);
 	return err_set(e, rc, "%s: it issued the CA '%s' of provisioning ('estuary group ca-list'), whose devices "
 	    "would not come in "
 	    "by this one; add that certificate first", what, s.name);
+}
+
+/* --- a CA of ours that is to be made --- */
+
+struct naming {
+	struct bytes subject;
+	char name[ROW_NAME_MAX]; /* of the one that has it */
+};
+
+static int
+has_subject(struct naming *n, const char *name, const struct buf *der)
+{
+	struct cert c;
+
+	if (cert_read(&c, bytes_of_buf(der), NULL) != 0 || !trust_same_name(c.subject_der, n->subject))
+		return 0;
+	(void)snprintf(n->name, sizeof(n->name), "%s", name);
+	return E_EXISTS;
+}
+
+static int
+outside_has(void *ctx, struct anchor_row *r)
+{
+	return has_subject(ctx, r->name, &r->der);
+}
+
+static int
+uploaded_has(void *ctx, struct dps_ca_row *r)
+{
+	return has_subject(ctx, r->name, &r->der);
+}
+
+int
+op_anchor_name_free(struct work *w, const char *what, const struct name *subject, struct err *e)
+{
+	AUTO_BUF der = { 0 };
+	struct naming n = { 0 };
+	const char *kind = "outside CA";
+	int rc;
+
+	name_encode(&der, subject);
+	n.subject = bytes_of_buf(&der);
+	if ((rc = anchor_row_each(w->a->db, outside_has, &n, e)) == 0) {
+		kind = "provisioning's CA";
+		rc = dps_ca_row_each(w->a->db, uploaded_has, &n, e);
+	}
+	if (rc != E_EXISTS || n.name[0] == 0)
+		return rc;
+	return err_set(e, E_POLICY, "%s: the %s '%s' has the same subject, and its devices would come in no more; choose "
+	    "another with --subject or --cn", what, kind, n.name);
 }

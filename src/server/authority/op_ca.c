@@ -98,6 +98,7 @@ plan_of(struct work *w, struct ca_plan *p, struct err *e)
 {
 	const char *kind = op_arg(w, "kind", ""), *key = op_arg(w, "key", "ec-p256"), *life = op_arg(w, "lifetime", NULL);
 	const char *subject = op_arg(w, "subject", NULL);
+	char what[PROTO_NAME_MAX + 8];
 	struct ca *parent;
 	int rc;
 
@@ -122,6 +123,10 @@ plan_of(struct work *w, struct ca_plan *p, struct err *e)
 		rc = name_from_text(&p->subject, subject, e);
 	else
 		rc = name_add(&p->subject, OID_CN, op_arg(w, "cn", p->name), e);
+	if (rc == 0) {
+		(void)snprintf(what, sizeof(what), "ca '%s'", p->name);
+		rc = op_anchor_name_free(w, what, &p->subject, e);
+	}
 	if (rc != 0 || p->root)
 		return rc;
 	(void)snprintf(p->parent, sizeof(p->parent), "%s", op_arg(w, "parent", ""));

@@ -73,7 +73,7 @@ look_above(void *ctx, struct dps_ca_row *r)
 		return 0;
 	if (p->parent == 0 && op_anchor_issued(&c, p->cert))
 		p->parent = r->id;
-	if (bytes_equal(c.subject_der, p->cert->subject_der) && bytes_equal(c.spki, p->cert->spki) &&
+	if (trust_same_name(c.subject_der, p->cert->subject_der) && bytes_equal(c.spki, p->cert->spki) &&
 	    !bytes_equal(c.der, p->cert->der))
 		(void)snprintf(p->rival, sizeof(p->rival), "%s", r->name);
 	return 0;

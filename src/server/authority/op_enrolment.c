@@ -12,6 +12,8 @@
 #include "server/provision/ids.h"
 #include "server/provision/provision.h"
 
+#define GROUPS_BY_KEY_MAX 256 /* strangers reach them: 40 microseconds each for a token */
+
 int
 op_enrolment_key(struct work *w, const struct enrolment_row *r, int which, struct buf *out, struct err *e)
 {
@@ -160,13 +162,31 @@ answer(struct work *w, const struct enrolment_row *r, bool keys, json_t **result
 }
 
 static int
+count_group(void *ctx, struct enrolment_row *r)
+{
+	(void)r;
+	return ++*(size_t *)ctx < GROUPS_BY_KEY_MAX ? 0 : E_TOOBIG;
+}
+
+static int
+check_number(struct work *w, const struct enrolment_row *r, struct err *e)
+{
+	size_t n = 0;
+	int rc = r->individual || strcmp(r->attestation, "symmetric") != 0 ? 0 :
+	    enrolment_row_groups(w->a->db, r->attestation, count_group, &n, e);
+
+	return rc != E_TOOBIG ? rc : err_set(e, rc, "group.create: %d groups by symmetric key are there, no more are taken: "
+	    "a device's token is tried with the keys of each", GROUPS_BY_KEY_MAX);
+}
+
+static int
 create(struct work *w, json_t **result, struct err *e)
 {
 	struct enrolment_row r = { .individual = about_individuals(w), .created_at = clock_now() };
 	int rc = name_arg(w, r.name, e);
 
 	r.updated_at = r.created_at;
-	if (rc == 0 && (rc = op_enrolment_read(w, &r, true, e)) == 0 &&
+	if (rc == 0 && (rc = op_enrolment_read(w, &r, true, e)) == 0 && (rc = check_number(w, &r, e)) == 0 &&
 	    (rc = enrolment_row_insert(w->a->db, &r, e)) == 0)
 		rc = answer(w, &r, true, result, e);
 	enrolment_row_clear(&r);

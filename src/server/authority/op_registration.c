@@ -62,7 +62,7 @@ enrolment_arg(struct work *w, int64_t *id, struct err *e)
 static int
 registration_list(struct work *w, json_t **result, struct err *e)
 {
-	static const char *const states[] = { "", "assigned", "assigning", "failed", "disabled" };
+	static const char *const states[] = { "", "unassigned", "assigning", "assigned", "failed", "disabled" };
 	const char *status = op_arg(w, "status", "");
 	struct op_page p;
 	bool known = false;
@@ -72,8 +72,8 @@ registration_list(struct work *w, json_t **result, struct err *e)
 	for (size_t i = 0; i < N_OF(states); i++)
 		known = known || strcmp(status, states[i]) == 0;
 	if (!known)
-		return err_set(e, E_USAGE, "registration.list: status: expected assigned, assigning, failed or "
-		    "disabled");
+		return err_set(e, E_USAGE, "registration.list: status: expected unassigned, assigning, assigned, "
+		    "failed or disabled");
 	if ((rc = enrolment_arg(w, &enrolment, e)) != 0)
 		return rc;
 	p = op_page(w);
@@ -168,7 +168,8 @@ registration_enable(struct work *w, json_t **result, struct err *e)
 	if (rc == 0 && strcmp(r.status, "disabled") != 0)
 		rc = err_set(e, E_EXISTS, "registration '%s': is not disabled", r.registration);
 	if (rc == 0) {
-		(void)snprintf(r.status, sizeof(r.status), "%s", r.hub[0] != 0 ? "assigned" : "failed");
+		(void)snprintf(r.status, sizeof(r.status), "%s",
+		    r.hub[0] != 0 ? "assigned" : r.operation[0] != 0 ? "failed" : "unassigned");
 		rc = put(w, &r, "registration.enabled", result, e);
 	}
 	registration_row_clear(&r);

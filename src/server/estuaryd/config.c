@@ -398,3 +398,16 @@ config_sample(struct buf *out)
 		buf_printf(out, ".\n#%s = %s\n", keys[i].key, keys[i].shown);
 	}
 }
+
+void
+config_each_key(void (*fn)(void *ctx, const char *name, const char *doc, const char *takes, const char *def), void *ctx)
+{
+	for (size_t i = 0; i < N_OF(keys); i++) {
+		AUTO_BUF name = { 0 };
+		AUTO_BUF takes = { 0 };
+
+		buf_printf(&name, "%s.%s", keys[i].table, keys[i].key);
+		expectation(&keys[i], &takes);
+		fn(ctx, buf_str(&name), keys[i].doc, buf_str(&takes), keys[i].shown);
+	}
+}

@@ -24,5 +24,7 @@ int config_load(struct settings *s, const char *path, struct err *e) MUST_CHECK;
 int config_may_change(const struct settings *was, const struct settings *now, struct err *e) MUST_CHECK;
 /* Append a file that says what the defaults are, every key explained and commented out. */
 void config_sample(struct buf *out);
+/* Call fn for each key, in the order of the sample: "device.port", what it is, what it takes, the default as TOML. */
+void config_each_key(void (*fn)(void *ctx, const char *name, const char *doc, const char *takes, const char *def), void *ctx);
 
 #endif

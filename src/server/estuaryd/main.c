@@ -4,32 +4,22 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "core/base/file.h"
 #include "core/sys/log.h"
 #include "server/estuaryd/config.h"
 #include "server/estuaryd/supervisor.h"
+#include "server/estuaryd/usage.h"
 #include "server/proto/proto.h"
-
-#define DEFAULT_CONFIG "/etc/estuary/estuaryd.toml"
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "check", no_argument, NULL, 'k' },
 	{ "sample", no_argument, NULL, 's' },
+	{ "man", required_argument, NULL, 'm' },
 	{ "version", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
-
-static const char usage[] =
-    "Usage: estuaryd [-c FILE] [--check]\n"
-    "\n"
-    "Runs the Estuary server in the foreground until SIGTERM; SIGHUP reads FILE again.\n"
-    "\n"
-    "  -c, --config FILE  the configuration (default " DEFAULT_CONFIG ")\n"
-    "      --check        read it, say what is wrong, and end\n"
-    "      --sample       print a configuration with every key explained, and end\n"
-    "      --version      print the version, and end\n"
-    "      --help         print this, and end\n";
 
 static int
 fail(const struct err *e)
@@ -45,12 +35,38 @@ print(const char *text)
 }
 
 static int
-print_sample(void)
+print_made(void (*make)(struct buf *out))
 {
 	AUTO_BUF out = { 0 };
 
-	config_sample(&out);
+	make(&out);
 	return print(buf_str(&out));
+}
+
+static int
+write_man(const char *dir)
+{
+	AUTO_BUF page = { 0 };
+	char path[SETTINGS_PATH_MAX];
+	struct err e = { 0 };
+	int n = snprintf(path, sizeof(path), "%s/estuaryd.8", dir), r;
+
+	usage_man(&page);
+	r = n < 0 || (size_t)n >= sizeof(path) ? err_set(&e, E_USAGE, "%.40s...: name too long", dir) : file_mkdir(dir, 0755, &e);
+	if (r == 0)
+		r = file_write(path, bytes_of_buf(&page), 0644, &e);
+	return r != 0 ? fail(&e) : 0;
+}
+
+/* What was given is not understood; how it is used follows on standard error. */
+static int
+misused(void)
+{
+	AUTO_BUF out = { 0 };
+
+	usage_help(&out);
+	(void)fputs(buf_str(&out), stderr);
+	return err_row(E_USAGE)->exit_status;
 }
 
 static int
@@ -76,7 +92,7 @@ run(const char *config, bool check)
 int
 main(int argc, char **argv)
 {
-	const char *config = DEFAULT_CONFIG;
+	const char *config = USAGE_CONFIG;
 	bool check = false;
 	int opt;
 
@@ -89,19 +105,20 @@ main(int argc, char **argv)
 			check = true;
 			break;
 		case 's':
-			return print_sample();
+			return print_made(config_sample);
 		case 'v':
 			return print("estuaryd " ESTUARY_VERSION "\n");
 		case 'h':
-			return print(usage);
+			return print_made(usage_help);
+		case 'm':
+			return write_man(optarg);
 		default:
-			(void)fputs(usage, stderr);
-			return err_row(E_USAGE)->exit_status;
+			return misused();
 		}
 	}
 	if (optind != argc) {
-		(void)fprintf(stderr, "estuaryd: '%s': no arguments are taken\n%s", argv[optind], usage);
-		return err_row(E_USAGE)->exit_status;
+		(void)fprintf(stderr, "estuaryd: '%s': no arguments are taken\n", argv[optind]);
+		return misused();
 	}
 	return run(config, check);
 }

@@ -68,8 +68,10 @@ int webhook_ask(struct asking *s, struct err *e) MUST_CHECK;
 /* The same for a registration that is "assigning" still. */
 int webhook_ask_again(struct asking *s, struct err *e) MUST_CHECK;
 
-/* state.c: a record as its device sees it */
-json_t *state_json(const struct registration_row *r, const struct enrolment_row *enrolment);
+/* state.c: a record as its device sees it, with the certificate that it was given last, while that is good */
+int state_json(json_t **out, struct asking *s, struct err *e) MUST_CHECK;
+/* "issuedCertificateChain" of a registration's state: base64 of the DER certificates, the leaf first. */
+void state_put_chain(json_t *state, const struct bytes *chain, size_t n);
 
 /* register.c: the three questions of the provisioning service */
 int register_device(struct asking *s, struct err *e) MUST_CHECK;

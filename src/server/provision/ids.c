@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/rnd.h"
 #include "core/base/text.h"
 #include "server/provision/provision.h"
@@ -151,23 +152,67 @@ ids_cn(const struct name *n)
 	return cn;
 }
 
+/* Was it issued by the CA?  By a path validation. */
+static int
+check_issued(struct bytes ca, struct bytes proof, int64_t now, struct err *e)
+{
+	AUTO(trust) anchor = trust_new();
+	uint32_t id;
+	int rc = trust_add(anchor, 1, ca, e);
+
+	return rc != 0 ? rc : trust_verify(anchor, proof, NULL, 0, 2, now, &id, e);
+}
+
+static int
+check_time(const struct cert *c, const char *what, int64_t now, struct err *e)
+{
+	char when[CLOCK_TEXT_MAX];
+
+	if (now < c->not_before)
+		return err_set(e, E_AUTH, "%s: not valid before %s", what, clock_text(c->not_before, when));
+	if (now > c->not_after)
+		return err_set(e, E_AUTH, "%s: expired at %s", what, clock_text(c->not_after, when));
+	return 0;
+}
+
+/* One of version 1, which is no part of a path: the same questions, one by one. */
+static int
+check_issued_v1(struct bytes ca, const struct cert *c, int64_t now, struct err *e)
+{
+	UNSET struct cert issuer;
+	int rc = cert_read(&issuer, ca, e);
+
+	if (rc != 0 || (rc = check_time(&issuer, "the CA", now, e)) != 0 || (rc = check_time(c, "certificate", now, e)) != 0)
+		return rc;
+	if (!bytes_equal(c->issuer, issuer.subject_der))
+		return err_set(e, E_AUTH, "certificate: another issuer's name");
+	if (issuer.key_type == KEY_NONE)
+		return err_set(e, E_AUTH, "the CA: its key is of a kind that is not taken");
+	return key_verify_once(issuer.key_type, issuer.spki, c->sig_alg, c->tbs, c->sig, e);
+}
+
+/* `openssl x509 -req` without an extension file makes version 1, and so do the documents that people follow here. */
 int
 provision_check_proof(struct bytes ca, struct bytes proof, const char *code, int64_t now, struct err *e)
 {
-	AUTO(trust) anchor = trust_new();
 	UNSET struct cert c;
 	struct err why = { 0 };
 	const char *cn;
-	uint32_t id;
+	bool v1 = false;
+	int rc;
 
-	if (cert_parse(&c, proof, &why) != 0 || trust_add(anchor, 1, ca, &why) != 0)
-		return err_set(e, E_AUTH, "proof of possession: %s", why.msg);
+	if (cert_read(&c, proof, &why) != 0) {
+		v1 = cert_read_v1(&c, proof, NULL) == 0;
+		if (!v1)
+			return err_set(e, E_AUTH, "proof of possession: %s", why.msg);
+	}
 	cn = c.subject_known ? ids_cn(&c.subject) : NULL;
 	if (code[0] == 0 || cn == NULL || strcmp(cn, code) != 0)
 		return err_set(e, E_AUTH, "proof of possession: its CN is not the verification code '%s'", code);
 	if (bytes_equal(ca, proof))
 		return err_set(e, E_AUTH, "proof of possession: this is the CA certificate itself");
-	if (trust_verify(anchor, proof, NULL, 0, 2, now, &id, &why) != 0)
+	rc = v1 ? check_issued_v1(ca, &c, now, &why) : check_issued(ca, proof, now, &why);
+	if (rc != 0)
 		return err_set(e, E_AUTH, "proof of possession: not a valid certificate that this CA issued (%s)", why.msg);
 	return 0;
 }

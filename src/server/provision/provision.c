@@ -7,7 +7,6 @@
 
 #include "core/base/clock.h"
 #include "core/base/text.h"
-#include "core/codec/base64.h"
 #include "server/provision/asking.h"
 #include "server/provision/ids.h"
 #include "server/store/device_row.h"
@@ -151,14 +150,8 @@ void
 provision_issued(struct provision *p, const struct bytes *chain, size_t n)
 {
 	AUTO_JSON v = NULL;
-	json_t *state, *certs = json_array();
+	json_t *state;
 
-	for (size_t i = 0; i < n; i++) {
-		AUTO_BUF text = { 0 };
-
-		base64_encode(&text, chain[i], 0);
-		json_array_append_new(certs, json_string(buf_str(&text)));
-	}
 	if (json_parse(&v, bytes_of_buf(&p->body), NULL) != 0)
 		v = json_object();
 	state = json_object_get(v, "registrationState");
@@ -169,7 +162,7 @@ provision_issued(struct provision *p, const struct bytes *chain, size_t n)
 		json_setf(state, "status", "assigning");
 		json_object_set_new(v, "registrationState", state);
 	}
-	json_object_set_new(state, "issuedCertificateChain", certs);
+	state_put_chain(state, chain, n);
 	buf_reset(&p->body);
 	json_print(&p->body, v, false);
 }
@@ -319,7 +312,7 @@ record_audit(struct provision *p, struct fleet *f, const struct proto_ask *q, in
 	struct audit_row a = { .time = now, .trace = buf_str(&p->trace) };
 
 	text_copy(a.kind, sizeof(a.kind), q != NULL && is_hub(q) ? "hub" : "provision");
-	text_copy(a.outcome, sizeof(a.outcome), is_ok(p) ? "ok" : p->status >= 500 ? "failed" : "refused");
+	text_copy(a.outcome, sizeof(a.outcome), is_ok(p) ? "ok" : p->status >= 500 || q == NULL ? "failed" : "refused");
 	text_copy(a.reason, sizeof(a.reason), p->reason);
 	text_copy(a.actor, sizeof(a.actor), p->actor);
 	text_copy(a.device, sizeof(a.device), p->device);

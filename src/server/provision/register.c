@@ -115,10 +115,10 @@ step_owner(struct asking *s, struct err *e)
 		return rc;
 	holds = other.enabled;
 	enrolment_row_clear(&other);
-	if (holds)
-		return asking_refuse(s, 403, "dps.other-enrolment",
-		    "the device registered by the enrolment '%s', which is enabled", r->enrolment_name);
-	return 0;
+	if (!holds)
+		return 0;
+	asking_note(s, TRACE_NOTE, "registered", "by the enrolment '%s', which is enabled", r->enrolment_name); /* not told */
+	return asking_refuse(s, 403, "dps.other-enrolment", "the device registered by another enrolment, which is enabled");
 }
 
 /*
@@ -292,8 +292,8 @@ int
 register_operation(struct asking *s, struct err *e)
 {
 	const struct registration_row *r = &s->p->registration;
+	json_t *v, *state;
 	bool assigning;
-	json_t *v;
 	int rc;
 
 	if (!is_registered(s) || r->operation[0] == 0 || strcmp(r->operation, s->q->operation) != 0)
@@ -301,10 +301,12 @@ register_operation(struct asking *s, struct err *e)
 	assigning = strcmp(r->status, "assigning") == 0;
 	if (assigning && (rc = webhook_ask_again(s, e)) != 0)
 		return rc;
+	if ((rc = state_json(&state, s, e)) != 0)
+		return rc;
 	v = json_object();
 	json_setf(v, "operationId", "%s", r->operation);
 	json_setf(v, "status", "%s", r->status);
-	json_object_set_new(v, "registrationState", state_json(r, &s->enrolment));
+	json_object_set_new(v, "registrationState", state);
 	s->p->retry_after_s = assigning ? ASSIGNING_S : 0;
 	be_silent(s);
 	return asking_answer(s, assigning ? 202 : 200, v);
@@ -313,9 +315,13 @@ register_operation(struct asking *s, struct err *e)
 int
 register_status(struct asking *s, struct err *e)
 {
-	(void)e;
+	json_t *state;
+	int rc;
+
 	if (!is_registered(s))
 		return asking_refuse(s, 404, "dps.not-registered", "the device has not registered");
+	if ((rc = state_json(&state, s, e)) != 0)
+		return rc;
 	be_silent(s);
-	return asking_answer(s, 200, state_json(&s->p->registration, &s->enrolment));
+	return asking_answer(s, 200, state);
 }

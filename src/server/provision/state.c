@@ -4,7 +4,10 @@
 
 #include "core/base/clock.h"
 #include "core/base/text.h"
+#include "core/codec/base64.h"
 #include "server/provision/asking.h"
+
+#define STATE_CHAIN_MAX 8 /* certificates, as in the answer to the register call */
 
 static void
 put_time(json_t *v, const char *key, int64_t t)
@@ -37,8 +40,49 @@ put_attestation(json_t *v, const struct registration_row *r, const struct enrolm
 	json_object_set_new(v, x509 ? "x509" : "symmetricKey", how);
 }
 
-json_t *
-state_json(const struct registration_row *r, const struct enrolment_row *enrolment)
+void
+state_put_chain(json_t *state, const struct bytes *chain, size_t n)
+{
+	json_t *certs = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		AUTO_BUF text = { 0 };
+
+		base64_encode(&text, chain[i], 0);
+		json_array_append_new(certs, json_string(buf_str(&text)));
+	}
+	json_object_set_new(state, "issuedCertificateChain", certs);
+}
+
+/*
+ * The answer to the register call that it came in may have been lost, and real clients look for it here.  One that was
+ * revoked, renewed or has ended would only harm who installs it.
+ */
+static int
+put_issued(json_t *v, struct asking *s, struct err *e)
+{
+	const struct registration_row *r = &s->p->registration;
+	struct bytes chain[STATE_CHAIN_MAX];
+	struct cert_row row = { 0 };
+	const struct ca *ca;
+	size_t n = 0;
+	int rc;
+
+	if (!r->issued)
+		return 0;
+	rc = cert_row_authorised(s->f->db, r->device_id, s->p->actor, &row, e);
+	ca = rc == 0 ? fleet_ca_by_id(s->f, row.ca) : NULL;
+	if (ca != NULL && strcmp(cert_row_state(&row, s->now), "active") == 0) {
+		chain[n++] = bytes_of_buf(&row.der);
+		n += fleet_chain(ca, &chain[n], N_OF(chain) - n);
+		state_put_chain(v, chain, n);
+	}
+	cert_row_clear(&row);
+	return rc == E_NOTFOUND ? 0 : rc;
+}
+
+static json_t *
+record_json(const struct registration_row *r, const struct enrolment_row *enrolment)
 {
 	bool assigned = strcmp(r->status, "assigned") == 0;
 	const struct buf *payload = r->payload.n != 0 ? &r->payload : &enrolment->payload;
@@ -63,4 +107,15 @@ state_json(const struct registration_row *r, const struct enrolment_row *enrolme
 	if (assigned && payload->n != 0 && json_parse(&given, bytes_of_buf(payload), NULL) == 0)
 		json_object_set_new(v, "payload", given);
 	return v;
+}
+
+int
+state_json(json_t **out, struct asking *s, struct err *e)
+{
+	AUTO_JSON v = record_json(&s->p->registration, &s->enrolment);
+	int rc = put_issued(v, s, e);
+
+	if (rc == 0)
+		*out = TAKE(v);
+	return rc;
 }

@@ -51,6 +51,13 @@ device_json(const struct asking *s)
 	return v;
 }
 
+/* How much of an address may be written down: a query often is a key. */
+static int
+plain_length(const char *url)
+{
+	return (int)strcspn(url, "?");
+}
+
 int
 webhook_ask(struct asking *s, struct err *e)
 {
@@ -66,7 +73,7 @@ webhook_ask(struct asking *s, struct err *e)
 	text_copy(s->p->webhook, sizeof(s->p->webhook), s->enrolment.webhook);
 	buf_reset(&s->p->webhook_body);
 	json_print(&s->p->webhook_body, v, false);
-	asking_note(s, TRACE_NOTE, "webhook", "%s is asked for the hub", s->p->webhook);
+	asking_note(s, TRACE_NOTE, "webhook", "%.*s is asked for the hub", plain_length(s->p->webhook), s->p->webhook);
 	return 0;
 }
 
@@ -162,7 +169,7 @@ provision_allocated(struct provision *p, struct fleet *f, const char *registrati
 		text_copy(p->op, sizeof(p->op), "allocated");
 		text_copy(p->actor, sizeof(p->actor), "webhook");
 		text_copy(p->device, sizeof(p->device), r->device_id);
-		trace_add(&p->trace, TRACE_NOTE, "webhook", "%s answered for operation %s", n.webhook, operation);
+		trace_add(&p->trace, TRACE_NOTE, "webhook", "%.*s answered for operation %s", plain_length(n.webhook), n.webhook, operation);
 		if (n.id == 0)
 			fail(p, "the enrolment is gone");
 		else if (answer.n == 0)

@@ -133,6 +133,16 @@ cert_row_retry(struct db *d, const char *device, const char *label, const uint8_
 }
 
 int
+cert_row_authorised(struct db *d, const char *device, const char *authorised_by, struct cert_row *r, struct err *e)
+{
+	struct query q;
+	int rc = query_open(&q, d, e, SELECT("c.der") "WHERE d.name = ? AND c.authorised_by = ? ORDER BY c.id DESC LIMIT 1",
+	    "ss", device, authorised_by);
+
+	return rc != 0 ? rc : only_row(&q, r, "of an asker", e);
+}
+
+int
 cert_row_key_owner(struct db *d, const uint8_t spki_sha256[ROW_HASH_LEN], const char *device, char *out,
     size_t size, struct err *e)
 {

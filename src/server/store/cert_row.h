@@ -33,6 +33,8 @@ int cert_row_by_id(struct db *d, int64_t id, struct cert_row *r, struct err *e) 
 /* The newest unrevoked answer to the same asker for the same key at or after `since`: what a retry gets.  E_NOTFOUND. */
 int cert_row_retry(struct db *d, const char *device, const char *label, const uint8_t spki_sha256[ROW_HASH_LEN],
     const char *authorised_by, int64_t since, struct cert_row *r, struct err *e) MUST_CHECK;
+/* The newest that this asker was given for the device, whatever became of it.  E_NOTFOUND. */
+int cert_row_authorised(struct db *d, const char *device, const char *authorised_by, struct cert_row *r, struct err *e) MUST_CHECK;
 /* Is there a certificate for this key? */
 int cert_row_key_known(struct db *d, const uint8_t spki_sha256[ROW_HASH_LEN], bool *known, struct err *e) MUST_CHECK;
 /* Name of a device other than `device` that holds a certificate for this key, or "" . */

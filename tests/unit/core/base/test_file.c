@@ -169,6 +169,34 @@ making_a_directory_twice_is_no_error_but_over_a_file_is(void **state)
 	assert_int_equal(file_mkdir(in_dir("none/d"), 0700, NULL), E_IO);
 }
 
+static mode_t
+mode_of(const char *path)
+{
+	struct stat st = { 0 };
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? st.st_mode & 0777 : 0;
+}
+
+static void
+what_is_above_a_directory_is_made_too(void **state)
+{
+	(void)state;
+	assert_int_equal(file_mkdir_above(in_dir("p/q/r"), 0750, NULL), 0);
+	assert_int_equal(mode_of(in_dir("p/q")), 0750);
+	assert_int_equal(mode_of(in_dir("p/q/r")), 0);
+	assert_int_equal(file_mkdir_all(in_dir("p/q/r"), 0755, 0700, NULL), 0);
+	assert_int_equal(mode_of(in_dir("p/q/r")), 0700);
+	assert_int_equal(mode_of(in_dir("p/q")), 0750); /* it was there */
+	assert_int_equal(file_mkdir_all(in_dir("p/q/r"), 0755, 0700, NULL), 0);
+	assert_int_equal(file_write(in_dir("plain"), bytes_of("x"), 0600, NULL), 0);
+	assert_int_equal(file_mkdir_all(in_dir("plain/below"), 0755, 0700, NULL), E_IO);
+	assert_int_equal(file_mkdir_above("nothing-above", 0755, NULL), 0);
+	assert_int_equal(rmdir(in_dir("p/q/r")), 0);
+	assert_int_equal(rmdir(in_dir("p/q")), 0);
+	assert_int_equal(rmdir(in_dir("p")), 0);
+	assert_int_equal(unlink(in_dir("plain")), 0);
+}
+
 static void
 a_lock_is_held_by_one_until_it_is_closed(void **state)
 {
@@ -199,6 +227,7 @@ main(void)
 		TEST(a_file_over_the_limit_is_refused),
 		TEST(a_directory_is_no_file),
 		TEST(making_a_directory_twice_is_no_error_but_over_a_file_is),
+		TEST(what_is_above_a_directory_is_made_too),
 		TEST(a_lock_is_held_by_one_until_it_is_closed),
 	};
 

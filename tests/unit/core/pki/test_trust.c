@@ -536,10 +536,36 @@ an_anchor_that_gives_way_is_not_added_beside_one_of_its_name(void **state)
 	}
 }
 
+/* As the fronts will when they compare anchors. */
+static void
+names_are_compared_as_a_path_does(void **state)
+{
+	static const struct { const char *a, *b; bool same; } rows[] = {
+		{ "CN=Factory", "CN=Factory", true }, { "CN=Factory", "CN=factory", true }, { "CN=My  Factory", "CN=my factory", true },
+		{ "CN=Factory", "CN=Factory 2", false }, { "CN=Factory", "O=Factory", false }, { "CN=Factory,O=x", "CN=Factory", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(rows); i++) {
+		AUTO_BUF a = { 0 };
+		AUTO_BUF b = { 0 };
+		struct name n;
+
+		assert_int_equal(name_from_text(&n, rows[i].a, NULL), 0);
+		name_encode(&a, &n);
+		assert_int_equal(name_from_text(&n, rows[i].b, NULL), 0);
+		name_encode(&b, &n);
+		if (trust_same_name(bytes_of_buf(&a), bytes_of_buf(&b)) != rows[i].same)
+			fail_msg("'%s' and '%s'", rows[i].a, rows[i].b);
+	}
+	assert_false(trust_same_name(bytes_of("junk"), bytes_of("other")));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_are_compared_as_a_path_does),
 		cmocka_unit_test(a_device_below_an_anchor_is_trusted),
 		cmocka_unit_test(an_intermediate_can_be_the_anchor_and_the_nearest_one_counts),
 		cmocka_unit_test(without_a_path_the_issuer_is_unknown),

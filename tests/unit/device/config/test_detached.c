@@ -95,6 +95,19 @@ start_of(pid_t pid)
 	return start;
 }
 
+/* A process with the arguments of a service. */
+static pid_t
+start_as(const char *service, const char *prefix)
+{
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		execl("/bin/sh", "sh", "-c", "while :; do sleep 0.05; done", service, "--prefix", prefix, (char *)NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
 static void
 a_number_that_another_process_has_now_is_not_ours(void **state)
 {
@@ -103,16 +116,12 @@ a_number_that_another_process_has_now_is_not_ours(void **state)
 	AUTO_BUF boot = { 0 };
 	char text[256];
 	struct err e;
-	pid_t other = vfork(); /* somebody whom nobody may touch */
+	pid_t other = start_as("certd", scratch); /* somebody whom nobody may touch */
 
 	(void)state;
-	if (other == 0) {
-		execl("/bin/sleep", "sleep", "600", (char *)NULL);
-		_exit(127);
-	}
 	assert_int_equal(file_read(&boot, "/proc/sys/kernel/random/boot_id", 64, NULL), 0);
-	for (int i = 0; i < 3; i++) {
-		/* Started at another time; in another boot; and one that says nothing of either. */
+	for (int i = 0; i < 4; i++) {
+		/* Started at another time; in another boot; one that says nothing of either; and all right, but no keyd. */
 		(void)snprintf(text, sizeof(text), "%d %llu %s\n", (int)other, start_of(other) + (i == 0),
 		    i == 1 ? "00000000-0000-0000-0000-000000000000" : buf_str(&boot));
 		if (i == 2)
@@ -123,7 +132,19 @@ a_number_that_another_process_has_now_is_not_ours(void **state)
 		assert_null(done[0]);
 		assert_int_equal(waitpid(other, NULL, WNOHANG), 0);
 	}
+	(void)kill(other, SIGKILL);
+	(void)waitpid(other, NULL, 0);
+	/* Another prefix's is not ours either. */
+	other = start_as("keyd", "/elsewhere");
+	(void)snprintf(text, sizeof(text), "%d %llu %s\n", (int)other, start_of(other), buf_str(&boot));
+	keep_pid(text);
+	assert_int_equal(detached_stop(done, &d, &e), 0);
+	assert_null(done[0]);
+	assert_int_equal(waitpid(other, NULL, WNOHANG), 0);
+	(void)kill(other, SIGKILL);
+	(void)waitpid(other, NULL, 0);
 	/* The very process is stopped, and waited for. */
+	other = start_as("keyd", scratch);
 	(void)snprintf(text, sizeof(text), "%d %llu %s\n", (int)other, start_of(other), buf_str(&boot));
 	keep_pid(text);
 	assert_int_equal(state_of("keyd"), DETACHED_SILENT);

@@ -156,6 +156,75 @@ with_its_registration_a_devices_modules_go(void **state)
 	assert_int_equal(n, 0);
 }
 
+/* A device that registered by key; then somebody gets a certificate for its name by EST. */
+static void
+a_certificate_by_est_is_no_proof_for_who_registered_by_another(void **state)
+{
+	struct proto_ask *q = question(ASK_REGISTER, "pump-1");
+
+	(void)state;
+	dps_token(q);
+	sign_derived(&q->token, key_pumps, "pump-1");
+	assert_int_equal(ask_at(q, NOW, true)->status, 202);
+	assert_int_equal(asked(ASK_MODULE_LIST, ""), 401);
+	assert_string_equal(outcome.reason, "dps.no-group");
+	assert_int_equal(asked(ASK_MODULE_CREATE, "m"), 401);
+}
+
+static void
+set_issued(struct registration_row *r)
+{
+	r->issued = true;
+}
+
+static void
+change_registration(const char *name, void (*fn)(struct registration_row *r))
+{
+	struct registration_row r = { 0 };
+
+	assert_int_equal(registration_row_by_name(db, name, &r, NULL), 0);
+	fn(&r);
+	assert_int_equal(registration_row_put(db, &r, NULL), 0);
+	registration_row_clear(&r);
+}
+
+static void
+turn_off(struct enrolment_row *r)
+{
+	r->enabled = false;
+}
+
+static void
+a_certificate_that_came_with_the_registration_is_one_while_the_group_is_enabled(void **state)
+{
+	struct proto_ask *q = question(ASK_REGISTER, "pump-1");
+
+	(void)state;
+	dps_token(q);
+	sign_derived(&q->token, key_pumps, "pump-1");
+	assert_int_equal(ask_at(q, NOW, true)->status, 202);
+	change_registration("pump-1", set_issued);
+	assert_int_equal(asked(ASK_MODULE_LIST, ""), 200);
+	change_enrolment(false, "pumps", turn_off);
+	assert_int_equal(asked(ASK_MODULE_LIST, ""), 403);
+	assert_string_equal(outcome.reason, "hub.disabled");
+}
+
+static void
+a_device_of_our_own_ca_registers_and_goes_on_by_its_certificate(void **state)
+{
+	struct proto_ask *q;
+
+	(void)state;
+	assert_int_equal(asked(ASK_MODULE_CREATE, "m"), 200);
+	q = question(ASK_REGISTER, "pump-1");
+	show(q, "own pump-1");
+	assert_int_equal(ask_at(q, NOW, true)->status, 202);
+	assert_int_equal(asked(ASK_MODULE_GET, "m"), 200);
+	change_enrolment(false, "ours", turn_off);
+	assert_int_equal(asked(ASK_MODULE_GET, "m"), 403);
+}
+
 int
 main(void)
 {
@@ -167,6 +236,9 @@ main(void)
 		IN_WORLD(a_module_id_is_checked),
 		IN_WORLD(a_disabled_registration_shuts_out_its_certificate_too),
 		IN_WORLD(with_its_registration_a_devices_modules_go),
+		IN_WORLD(a_certificate_by_est_is_no_proof_for_who_registered_by_another),
+		IN_WORLD(a_certificate_that_came_with_the_registration_is_one_while_the_group_is_enabled),
+		IN_WORLD(a_device_of_our_own_ca_registers_and_goes_on_by_its_certificate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /* provision/test_ids.c - names, the ID scope, and whether an uploaded CA's key is proved */
 #include "world.h"
 
+#include "core/pki/der.h"
 #include "server/provision/ids.h"
 
 static char *
@@ -136,6 +137,87 @@ a_proof_is_issued_by_that_ca_to_that_code_in_its_time(void **state)
 	made_free(&self);
 }
 
+/* What is wrong with a certificate of version 1; nothing: it proves the key. */
+struct old {
+	const struct made *signer, *named; /* whose key signed, and who is the issuer by name */
+	const char *cn;
+	int64_t from, to;
+	const char *extra;                 /* octets behind the key, where there are none in version 1 */
+	size_t n;
+	bool v2;
+};
+
+/* As `openssl x509 -req` makes it without an extension file. */
+static void
+make_old(struct buf *out, const struct old *o)
+{
+	static const char ecdsa_sha256[] = "\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02";
+	AUTO(key) own = NULL;
+	AUTO_BUF tbs = { 0 };
+	struct name subject = { 0 };
+	size_t whole, validity;
+
+	assert_int_equal(key_generate(&own, KEY_EC_P256, NULL), 0);
+	assert_int_equal(name_add(&subject, OID_CN, o->cn, NULL), 0);
+	whole = der_begin(&tbs, DER_SEQUENCE);
+	if (o->v2)
+		buf_put(&tbs, "\xa0\x03\x02\x01\x01", 5);
+	buf_put(&tbs, "\x02\x01\x07", 3);
+	buf_put(&tbs, ecdsa_sha256, sizeof(ecdsa_sha256) - 1);
+	buf_put_bytes(&tbs, bytes_of_buf(&o->named->subject));
+	validity = der_begin(&tbs, DER_SEQUENCE);
+	der_put_time(&tbs, o->from);
+	der_put_time(&tbs, o->to);
+	der_finish(&tbs, validity);
+	name_encode(&tbs, &subject);
+	buf_put_bytes(&tbs, key_spki(own));
+	buf_put(&tbs, o->extra, o->n);
+	der_finish(&tbs, whole);
+	buf_reset(out);
+	kit_sign(out, &tbs, o->signer->key);
+}
+
+static void
+a_proof_of_version_1_is_held_to_the_same(void **state)
+{
+	struct made ca, other, ended;
+	struct recipe r = kit_root;
+	AUTO_BUF der = { 0 };
+	struct old right = { .signer = &ca, .named = &ca, .cn = "4711", .from = T0 - DAYS, .to = T0 + DAYS, .extra = "" };
+	struct old wrong[7];
+
+	(void)state;
+	kit_make(&ca, &kit_root, NULL);
+	r.subject = "CN=Other";
+	kit_make(&other, &r, NULL);
+	r.to = T0 - 1;
+	kit_make(&ended, &r, NULL);
+	make_old(&der, &right);
+	assert_int_equal(provision_check_proof(kit_der(&ca), bytes_of_buf(&der), "4711", T0, NULL), 0);
+	assert_int_equal(provision_check_proof(kit_der(&other), bytes_of_buf(&der), "4711", T0, NULL), E_AUTH);
+	for (size_t i = 0; i < N_OF(wrong); i++)
+		wrong[i] = right;
+	wrong[0].signer = &other;
+	wrong[1].named = &other;
+	wrong[2].cn = "47110";
+	wrong[3].to = T0 - 1;
+	wrong[4].from = T0 + 1;
+	wrong[5].extra = "\x81\x02\x00\x01"; /* issuerUniqueID, of version 2 */
+	wrong[5].n = 4;
+	wrong[6].v2 = true;
+	for (size_t i = 0; i < N_OF(wrong); i++) {
+		make_old(&der, &wrong[i]);
+		if (provision_check_proof(kit_der(&ca), bytes_of_buf(&der), "4711", T0, NULL) != E_AUTH)
+			fail_msg("wrong %zu was taken", i);
+	}
+	right.signer = right.named = &ended;
+	make_old(&der, &right);
+	assert_int_equal(provision_check_proof(kit_der(&ended), bytes_of_buf(&der), "4711", T0, NULL), E_AUTH);
+	made_free(&ca);
+	made_free(&other);
+	made_free(&ended);
+}
+
 int
 main(void)
 {
@@ -146,6 +228,7 @@ main(void)
 		cmocka_unit_test(case_is_folded_in_ascii_alone),
 		cmocka_unit_test(the_scope_is_made_once_and_kept),
 		cmocka_unit_test(a_proof_is_issued_by_that_ca_to_that_code_in_its_time),
+		cmocka_unit_test(a_proof_of_version_1_is_held_to_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -290,7 +290,8 @@ a_request_is_for_the_label_of_the_enrolment(void **state)
 	(void)snprintf(q->q.csr_reason, sizeof(q->q.csr_reason), "csr.signature");
 	assert_int_equal(ask_at(q, NOW, true)->status, 400);
 	assert_string_equal(outcome.reason, "csr.signature");
-	assert_int_equal(ask_at(with_csr(by_key(ASK_REGISTER, "dev-7"), "DEV-7"), NOW, true)->status, 202);
+	assert_int_equal(ask_at(with_csr(by_key(ASK_REGISTER, "dev-7"), "DEV-7"), NOW, true)->status, 400); /* hubs tell case apart */
+	assert_int_equal(ask_at(with_csr(by_key(ASK_REGISTER, "dev-7"), "dev-7"), NOW, true)->status, 202);
 	assert_string_equal(outcome.label, "devices");
 	r = row_of("dev-7");
 	assert_true(r.issued);
@@ -329,6 +330,63 @@ nobody_gets_the_name_of_a_live_device_by_registering(void **state)
 	assert_string_equal(outcome.label, "devices");
 }
 
+/* What its device was given before lives on: who takes the registration over does not get that identity as well. */
+static void
+another_group_takes_a_registration_without_its_certificates(void **state)
+{
+	struct proto_ask *q;
+
+	(void)state;
+	change_enrolment(false, "pumps", with_label);
+	change_enrolment(false, "factory", with_label);
+	(void)registered(with_csr(by_key(ASK_REGISTER, "dev-1"), "dev-1"), NOW);
+	put_own("dev-1", 0x31, NULL, false);
+	change_enrolment(false, "pumps", turn_off);
+	q = question(ASK_REGISTER, "dev-1");
+	show(q, "factory device");
+	assert_int_equal(ask_at(with_csr(q, "dev-1"), NOW, true)->status, 403);
+	assert_string_equal(outcome.reason, "name.active");
+	q = question(ASK_REGISTER, "dev-1");
+	show(q, "factory device");
+	assert_int_equal(ask_at(q, NOW, true)->status, 202);
+	assert_int_equal(ask_at(with_csr(q, "dev-1"), NOW, true)->status, 403); /* nor after that */
+}
+
+/* pump-1 never registered, and made modules by its certificate. */
+static void
+nobody_gets_the_modules_of_a_live_device_by_registering(void **state)
+{
+	struct module_row m = { .device = "pump-1", .module = "m", .generation = "1" };
+	struct proto_ask *q;
+
+	(void)state;
+	assert_int_equal(module_row_put(db, &m, NULL), 0);
+	assert_int_equal(ask_at(by_key(ASK_REGISTER, "pump-1"), NOW, true)->status, 403);
+	assert_string_equal(outcome.reason, "dps.device-in-use");
+	q = question(ASK_REGISTER, "pump-1");
+	show(q, "own pump-1");
+	assert_int_equal(ask_at(q, NOW, true)->status, 202);
+	assert_int_equal(ask_at(q, NOW, true)->status, 202);
+}
+
+/* That it was renewed is told to whoever issues; and what it gets does not outlive what it shows by kind. */
+static void
+a_certificate_of_ours_says_how_the_next_one_may_be(void **state)
+{
+	struct proto_ask *q;
+
+	(void)state;
+	change_enrolment(false, "ours", with_label);
+	q = question(ASK_REGISTER, "pump-renewed");
+	show(q, "own renewed");
+	assert_int_equal(ask_at(with_csr(q, "pump-renewed"), NOW - 4500, false)->status, 202); /* within its grace */
+	assert_true(outcome.renewed);
+	assert_true(outcome.longest_s == 0); /* of the very profile */
+	show(q, "own renewal");
+	assert_int_equal(ask_at(with_csr(q, "pump-renewed"), NOW, false)->status, 202);
+	assert_false(outcome.renewed);
+}
+
 static void
 the_chain_goes_into_the_answer(void **state)
 {
@@ -348,6 +406,71 @@ the_chain_goes_into_the_answer(void **state)
 	json_decref(v);
 }
 
+/* What the authority writes for a device's request: a certificate on record. */
+static int64_t
+given(const char *device, const char *asker, int n)
+{
+	struct cert_row r = { 0 };
+	int64_t id;
+
+	put_own(device, n, NULL, false);
+	assert_int_equal(db_run(db, NULL, "UPDATE cert SET authorised_by = ? WHERE id = last_insert_rowid()", "s", asker), 0);
+	assert_int_equal(cert_row_authorised(db, device, asker, &r, NULL), 0);
+	id = r.id;
+	cert_row_clear(&r);
+	return id;
+}
+
+static size_t
+certificates_told(const char *state_path)
+{
+	AUTO_JSON v = NULL;
+	json_t *at;
+
+	assert_int_equal(json_parse(&v, bytes_of_buf(&outcome.body), NULL), 0);
+	at = state_path != NULL ? json_object_get(v, state_path) : v;
+	return json_array_size(json_object_get(at, "issuedCertificateChain"));
+}
+
+/* The answer to the register call may be lost, and with it the certificate. */
+static void
+a_certificate_is_told_again_while_it_is_good(void **state)
+{
+	char operation[65];
+
+	(void)state;
+	change_enrolment(false, "pumps", with_label);
+	(void)snprintf(operation, sizeof(operation), "%s", registered(with_csr(by_key(ASK_REGISTER, "dev-7"), "dev-7"), NOW));
+	assert_int_equal(poll(by_key(ASK_OPERATION, "dev-7"), operation, NOW + 1)->status, 200);
+	assert_int_equal(certificates_told("registrationState"), 0);
+	(void)given("dev-7", "registration dev-7", 0x31);
+	assert_int_equal(poll(by_key(ASK_OPERATION, "dev-7"), operation, NOW + 1)->status, 200);
+	assert_int_equal(certificates_told("registrationState"), 3); /* itself, issuing, root */
+	assert_int_equal(ask_at(by_key(ASK_REGISTRATION, "dev-7"), NOW + 1, true)->status, 200);
+	assert_int_equal(certificates_told(NULL), 3);
+	assert_int_equal(db_run(db, NULL, "UPDATE cert SET not_after = not_after - 2000", ""), 0);
+	assert_int_equal(ask_at(by_key(ASK_REGISTRATION, "dev-7"), NOW + 1, true)->status, 200);
+	assert_int_equal(certificates_told(NULL), 0); /* it has ended */
+	assert_int_equal(db_run(db, NULL, "UPDATE cert SET not_after = not_after + 2000", ""), 0);
+	put_own("dev-7", 0x32, NULL, false); /* the next of its line, got otherwise */
+	assert_int_equal(ask_at(by_key(ASK_REGISTRATION, "dev-7"), NOW + 1, true)->status, 200);
+	assert_int_equal(certificates_told(NULL), 0); /* renewed */
+}
+
+static void
+a_certificate_that_was_revoked_is_told_no_more(void **state)
+{
+	int64_t id;
+
+	(void)state;
+	change_enrolment(false, "pumps", with_label);
+	(void)registered(with_csr(by_key(ASK_REGISTER, "dev-7"), "dev-7"), NOW);
+	id = given("dev-7", "registration dev-7", 0x31);
+	assert_int_equal(cert_row_revoke(db, id, NOW, 1, NULL), 0);
+	assert_int_equal(ask_at(by_key(ASK_REGISTRATION, "dev-7"), NOW + 1, true)->status, 200);
+	assert_int_equal(certificates_told(NULL), 0);
+}
+
 int
 main(void)
 {
@@ -365,7 +488,12 @@ main(void)
 		IN_WORLD(a_request_is_for_the_label_of_the_enrolment),
 		IN_WORLD(a_stranger_hears_nothing_about_his_request),
 		IN_WORLD(nobody_gets_the_name_of_a_live_device_by_registering),
+		IN_WORLD(another_group_takes_a_registration_without_its_certificates),
+		IN_WORLD(nobody_gets_the_modules_of_a_live_device_by_registering),
+		IN_WORLD(a_certificate_of_ours_says_how_the_next_one_may_be),
 		IN_WORLD(the_chain_goes_into_the_answer),
+		IN_WORLD(a_certificate_is_told_again_while_it_is_good),
+		IN_WORLD(a_certificate_that_was_revoked_is_told_no_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,9 +133,32 @@ what_is_no_answer_fails_the_registration_with_a_reason(void **state)
 		assert_string_equal(polled(operation), "failed");
 		assert_int_equal(outcome.status, 200);
 		assert_non_null(strstr(buf_str(&outcome.body), "\"errorCode\":400207"));
-		assert_non_null(told("registrationState.errorMessage"));
+		/* Why is in the record; a device hears nothing of the network behind us. */
+		assert_string_equal(told("registrationState.errorMessage"), "No hub could be chosen for the device; register again");
 		assert_null(told("registrationState.assignedHub"));
 	}
+}
+
+static void
+a_payload_that_is_too_long_leaves_the_hub_as_it_was(void **state)
+{
+	struct registration_row r = { 0 };
+	AUTO_BUF answer = { 0 };
+	const char *operation;
+
+	(void)state;
+	change_enrolment(false, "pumps", by_webhook);
+	operation = begin(NOW);
+	buf_put_str(&answer, "{\"iotHubHostName\":\"" HUB_B "\",\"payload\":\"");
+	for (size_t i = 0; i < ASK_PAYLOAD_MAX; i++)
+		buf_put_u8(&answer, 'x');
+	buf_put_str(&answer, "\"}");
+	assert_int_equal(answered(operation, buf_str(&answer), ""), 0);
+	assert_string_equal(outcome.reason, "dps.webhook");
+	assert_int_equal(registration_row_by_name(db, outcome.registration.registration, &r, NULL), 0);
+	assert_string_equal(r.status, "failed");
+	assert_string_equal(r.hub, "");
+	registration_row_clear(&r);
 }
 
 /* Whoever was to ask the webhook may have ended: it is asked under the same operation, and the first answer counts. */
@@ -180,6 +203,7 @@ main(void)
 		IN_WORLD(its_answer_assigns_the_hub_and_may_bring_a_payload),
 		IN_WORLD(without_a_payload_the_enrolments_is_given),
 		IN_WORLD(what_is_no_answer_fails_the_registration_with_a_reason),
+		IN_WORLD(a_payload_that_is_too_long_leaves_the_hub_as_it_was),
 		IN_WORLD(a_device_that_asks_again_soon_waits_for_the_same_answer),
 		IN_WORLD(a_working_device_keeps_its_hub_while_and_when_a_webhook_fails),
 	};
