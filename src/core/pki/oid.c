@@ -7,14 +7,13 @@
 #include <string.h>
 #include <strings.h>
 
-#define O(id, text, octets) [OID_##id] = { text, sizeof(octets) - 1, octets }
+#define O(id, text, octets) [OID_##id] = { sizeof(octets) - 1, (uint8_t)octets[sizeof(octets) - 2], text, octets }
 
 static const struct {
-	const char *name;
-	size_t n;
-	const char *contents;
+	uint8_t n, last; /* octet of contents */
+	const char *name, *contents;
 } oids[OID_COUNT] = {
-	[OID_UNKNOWN] = { "?", 0, "" },
+	[OID_UNKNOWN] = { 0, 0, "?", "" },
 	/* names */
 	O(CN, "CN", "\x55\x04\x03"),
 	O(SURNAME, "surname", "\x55\x04\x04"),
@@ -107,8 +106,12 @@ static const struct { const char *name; enum oid oid; } aliases[] = {
 enum oid
 oid_find(struct bytes contents)
 {
+	if (contents.n == 0)
+		return OID_UNKNOWN;
+	/* The last octet tells nearly all of one length apart. */
 	for (int o = OID_UNKNOWN + 1; o < OID_COUNT; o++)
-		if (oids[o].n == contents.n && memcmp(oids[o].contents, contents.p, contents.n) == 0)
+		if (oids[o].n == contents.n && oids[o].last == contents.p[contents.n - 1] &&
+		    memcmp(oids[o].contents, contents.p, contents.n) == 0)
 			return (enum oid)o;
 	return OID_UNKNOWN;
 }
