@@ -12,47 +12,49 @@
 
 #define DER_OID_OCTETS_MAX 64 /* X.660 sets no limit; the longest in use have about 30 */
 
-/* Identifier and length octets of an element, judged; head 0 when they are wrong and why is set. */
+/* Identifier and length octets of an element. */
 struct head {
 	uint8_t tag;
-	size_t head, n;
-	const char *why;
+	size_t head, n; /* octets of the head itself, and of the contents */
 };
 
-static struct head
-head_bad(const char *why)
+/* A length in more than one octet; NULL, or what is wrong with it. */
+static const char *
+read_long_length(struct head *h, struct bytes b)
 {
-	return (struct head){ .why = why };
+	size_t octets = b.p[1] & 0x7f, n = 0;
+
+	if (octets == 0)
+		return "indefinite length";
+	if (octets > sizeof(uint32_t) || octets > b.n - 2)
+		return "length beyond the end";
+	for (size_t i = 0; i < octets; i++)
+		n = n << 8 | b.p[2 + i];
+	if (b.p[2] == 0 || n < 0x80)
+		return "length not minimal";
+	h->head = 2 + octets;
+	h->n = n;
+	return NULL;
 }
 
-static struct head
-read_head(struct bytes b)
+/* The head of the element at the start of b, all of which is there: NULL, or what is wrong; then *h says nothing. */
+static const char *
+read_head(struct head *h, struct bytes b)
 {
-	struct head h = { .head = 2 };
-	size_t octets;
+	const char *why = NULL;
 
 	if (b.n < 2)
-		return head_bad("cut off");
-	h.tag = b.p[0];
-	if ((h.tag & 0x1f) == 0x1f)
-		return head_bad("tag number above 30");
-	if (b.p[1] < 0x80) {
-		h.n = b.p[1];
-	} else {
-		octets = b.p[1] & 0x7f;
-		if (octets == 0)
-			return head_bad("indefinite length");
-		if (octets > sizeof(uint32_t) || octets > b.n - 2)
-			return head_bad("length beyond the end");
-		h.head += octets;
-		for (size_t i = 0; i < octets; i++)
-			h.n = h.n << 8 | b.p[2 + i];
-		if (b.p[2] == 0 || h.n < 0x80)
-			return head_bad("length not minimal");
-	}
-	if (h.n > b.n - h.head)
-		return head_bad("length beyond the end");
-	return h;
+		return "cut off";
+	h->tag = b.p[0];
+	if ((h->tag & 0x1f) == 0x1f)
+		return "tag number above 30";
+	h->head = 2;
+	h->n = b.p[1];
+	if (h->n >= 0x80)
+		why = read_long_length(h, b);
+	if (why == NULL && h->n > b.n - h->head)
+		why = "length beyond the end";
+	return why;
 }
 
 /* --- the walk --- */
@@ -163,26 +165,28 @@ bad_at(struct err *e, const char *what, size_t at, const char *why)
 int
 der_check(struct bytes der, const char *what, struct err *e)
 {
-	struct level stack[DER_DEPTH_MAX] = { { .end = der.n } };
+	UNSET struct level stack[DER_DEPTH_MAX]; /* each is written when it is entered */
 	size_t depth = 0, items = 0, at = 0;
 
+	stack[0] = (struct level){ .end = der.n };
 	do {
 		struct level *l = &stack[depth];
-		struct head h = read_head((struct bytes){ der.p + at, l->end - at });
+		struct head h = { 0 };
+		const char *why = read_head(&h, (struct bytes){ der.p + at, l->end - at });
 		struct bytes tlv = { der.p + at, h.head + h.n };
 
-		if (h.why == NULL)
-			h.why = check_element(h.tag, bytes_slice(tlv, h.head, h.n));
-		if (h.why == NULL && l->set && l->last.n != 0 && compare_elements(l->last, tlv) > 0)
-			h.why = "SET not in order";
-		if (h.why == NULL && ++items > DER_ITEMS_MAX)
-			h.why = "too many elements";
-		if (h.why == NULL && depth == 0 && tlv.n != der.n)
+		if (why == NULL)
+			why = check_element(h.tag, (struct bytes){ tlv.p + h.head, h.n });
+		if (why == NULL && l->set && l->last.n != 0 && compare_elements(l->last, tlv) > 0)
+			why = "SET not in order";
+		if (why == NULL && ++items > DER_ITEMS_MAX)
+			why = "too many elements";
+		if (why == NULL && depth == 0 && tlv.n != der.n)
 			return bad_at(e, what, tlv.n, "octets after the end");
-		if (h.why == NULL && is_constructed(h.tag) && depth + 1 == DER_DEPTH_MAX)
-			h.why = "nested too deep";
-		if (h.why != NULL)
-			return bad_at(e, what, at, h.why);
+		if (why == NULL && is_constructed(h.tag) && depth + 1 == DER_DEPTH_MAX)
+			why = "nested too deep";
+		if (why != NULL)
+			return bad_at(e, what, at, why);
 		l->last = tlv;
 		at += h.head;
 		if (is_constructed(h.tag))
@@ -222,45 +226,49 @@ der_fail(struct der *d)
 	return (struct bytes){ 0 };
 }
 
-/* The next element, whole; its head in *h. */
-static struct bytes
-next_tlv(struct der *d, unsigned tag, struct head *h)
+/* The next element: head and contents; false, and the cursor bad, when it is not of the tag wanted. */
+static bool
+next_element(struct der *d, unsigned tag, struct head *h, struct bytes *contents)
 {
-	struct bytes tlv;
-
-	*h = d->bad ? head_bad("bad") : read_head(d->rest);
-	if (h->why != NULL || (tag != 0 && h->tag != tag))
-		return der_fail(d);
-	tlv = bytes_slice(d->rest, 0, h->head + h->n);
-	d->rest = bytes_slice(d->rest, tlv.n, d->rest.n);
-	return tlv;
+	if (d->bad || read_head(h, d->rest) != NULL || (tag != 0 && h->tag != tag)) {
+		*contents = der_fail(d);
+		return false;
+	}
+	*contents = (struct bytes){ d->rest.p + h->head, h->n };
+	d->rest.p += h->head + h->n;
+	d->rest.n -= h->head + h->n;
+	return true;
 }
 
 struct bytes
 der_take_tlv(struct der *d, unsigned tag)
 {
+	struct bytes c;
 	struct head h;
 
-	return next_tlv(d, tag, &h);
+	if (!next_element(d, tag, &h, &c))
+		return c;
+	return (struct bytes){ c.p - h.head, h.head + h.n };
 }
 
 struct bytes
 der_any(struct der *d, uint8_t *tag)
 {
+	struct bytes c;
 	struct head h;
-	struct bytes tlv = next_tlv(d, 0, &h);
 
-	*tag = d->bad ? 0 : h.tag;
-	return d->bad ? tlv : bytes_slice(tlv, h.head, h.n);
+	*tag = next_element(d, 0, &h, &c) ? h.tag : 0;
+	return c;
 }
 
 struct bytes
 der_take(struct der *d, unsigned tag)
 {
+	struct bytes c;
 	struct head h;
-	struct bytes tlv = next_tlv(d, tag, &h);
 
-	return d->bad ? tlv : bytes_slice(tlv, h.head, h.n);
+	(void)next_element(d, tag, &h, &c);
+	return c;
 }
 
 struct der
