@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 #include <sys/wait.h>
 #include <systemd/sd-event.h>
+#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
@@ -22,6 +23,8 @@
 
 /* Below whatever else is pending. */
 #define PRIORITY_IDLE 100
+
+#define EVENTS_MAX 64 /* taken from the kernel at one time */
 
 /* A watcher that the loop owns: idle, signal or child. */
 struct hook {
@@ -42,8 +45,17 @@ struct loop_late {
 	void *ctx;
 };
 
+/*
+ * sd-event asks the kernel once for each event that it hands out.  Descriptors have a set of their own, which is one
+ * source to it: what they have to say together is asked for once.
+ */
 struct loop {
 	sd_event *ev;
+	int set;
+	sd_event_source *set_source;
+	struct epoll_event events[EVENTS_MAX]; /* of the set, while they are handed out */
+	int n_events;
+	bool stopped;
 	sd_event_source *turn_end; /* enabled while something is to be done at the end of the turn */
 	struct hook *hooks;
 	TAILQ_HEAD(, loop_late) late;
@@ -52,7 +64,7 @@ struct loop {
 
 struct loop_io {
 	struct loop *loop;
-	sd_event_source *source;
+	int fd;
 	loop_io_fn fn;
 	void *ctx;
 };
@@ -125,6 +137,37 @@ after_callback(struct loop *l)
 	return 0;
 }
 
+static void
+on_io(struct loop_io *w, uint32_t revents)
+{
+	unsigned events = 0;
+
+	if ((revents & EPOLLIN) != 0)
+		events |= LOOP_READ;
+	if ((revents & EPOLLOUT) != 0)
+		events |= LOOP_WRITE;
+	if ((revents & (EPOLLHUP | EPOLLERR)) != 0)
+		events |= LOOP_HUP;
+	w->fn(w->ctx, w->fd, events); /* w may be gone from here on */
+}
+
+static int
+on_set(sd_event_source *s, int fd, uint32_t revents, void *arg)
+{
+	struct loop *l = arg;
+
+	(void)s;
+	(void)revents;
+	l->n_events = epoll_wait(fd, l->events, EVENTS_MAX, 0);
+	for (int i = 0; i < l->n_events && !l->stopped; i++)
+		if (l->events[i].data.ptr != NULL) { /* else forgotten meanwhile */
+			on_io(l->events[i].data.ptr, l->events[i].events);
+			(void)after_callback(l);
+		}
+	l->n_events = 0;
+	return 0;
+}
+
 struct loop *
 loop_new(void)
 {
@@ -132,6 +175,8 @@ loop_new(void)
 
 	TAILQ_INIT(&l->late);
 	need(sd_event_new(&l->ev), "making the loop");
+	need((l->set = epoll_create1(EPOLL_CLOEXEC)) >= 0 ? 0 : -errno, "making the loop");
+	need(sd_event_add_io(l->ev, &l->set_source, l->set, EPOLLIN, on_set, l), "making the loop");
 	need(sd_event_add_defer(l->ev, &l->turn_end, on_turn_end, l), "making the loop");
 	need(sd_event_source_set_priority(l->turn_end, PRIORITY_IDLE), "making the loop");
 	need(sd_event_source_set_enabled(l->turn_end, SD_EVENT_OFF), "making the loop");
@@ -151,6 +196,8 @@ loop_free(struct loop *l)
 		mem_free(h);
 	}
 	(void)sd_event_source_disable_unref(l->turn_end);
+	(void)sd_event_source_disable_unref(l->set_source);
+	(void)close(l->set);
 	(void)sd_event_unref(l->ev);
 	mem_free(l);
 }
@@ -168,49 +215,46 @@ void
 loop_stop(struct loop *l, int code)
 {
 	assert(code >= 0);
+	l->stopped = true;
 	need(sd_event_exit(l->ev, code), "stopping the loop");
 }
 
-static uint32_t
-epoll_events(unsigned events)
+static struct epoll_event
+epoll_event(struct loop_io *w, unsigned events)
 {
-	return ((events & LOOP_READ) != 0 ? (uint32_t)EPOLLIN : 0) |
-	    ((events & LOOP_WRITE) != 0 ? (uint32_t)EPOLLOUT : 0);
-}
-
-static int
-on_io(sd_event_source *s, int fd, uint32_t revents, void *arg)
-{
-	struct loop_io *w = arg;
-	struct loop *l = w->loop;
-	unsigned events = 0;
-
-	(void)s;
-	if ((revents & EPOLLIN) != 0)
-		events |= LOOP_READ;
-	if ((revents & EPOLLOUT) != 0)
-		events |= LOOP_WRITE;
-	if ((revents & (EPOLLHUP | EPOLLERR)) != 0)
-		events |= LOOP_HUP;
-	w->fn(w->ctx, fd, events); /* w may be gone from here on */
-	return after_callback(l);
+	return (struct epoll_event){ .data.ptr = w, .events =
+	    ((events & LOOP_READ) != 0 ? (uint32_t)EPOLLIN : 0) | ((events & LOOP_WRITE) != 0 ? (uint32_t)EPOLLOUT : 0) };
 }
 
 struct loop_io *
 loop_io_new(struct loop *l, int fd, unsigned events, loop_io_fn fn, void *ctx)
 {
 	struct loop_io *w = mem_zalloc(sizeof(*w));
+	struct epoll_event ev = epoll_event(w, events);
 
-	*w = (struct loop_io){ .loop = l, .fn = fn, .ctx = ctx };
-	need(sd_event_add_io(l->ev, &w->source, fd, epoll_events(events), on_io, w),
-	    "watching a descriptor");
+	*w = (struct loop_io){ .loop = l, .fd = fd, .fn = fn, .ctx = ctx };
+	need(epoll_ctl(l->set, EPOLL_CTL_ADD, fd, &ev) == 0 ? 0 : -errno, "watching a descriptor");
 	return w;
+}
+
+/* What the kernel has said about w and has not been handed out yet: nobody hears it. */
+static void
+forget_event(struct loop_io *w)
+{
+	struct loop *l = w->loop;
+
+	for (int i = 0; i < l->n_events; i++)
+		if (l->events[i].data.ptr == w)
+			l->events[i].data.ptr = NULL;
 }
 
 void
 loop_io_set(struct loop_io *w, unsigned events)
 {
-	need(sd_event_source_set_io_events(w->source, epoll_events(events)), "watching a descriptor");
+	struct epoll_event ev = epoll_event(w, events);
+
+	forget_event(w); /* what is still so is said again */
+	need(epoll_ctl(w->loop->set, EPOLL_CTL_MOD, w->fd, &ev) == 0 ? 0 : -errno, "watching a descriptor");
 }
 
 void
@@ -218,7 +262,8 @@ loop_io_free(struct loop_io *w)
 {
 	if (w == NULL)
 		return;
-	(void)sd_event_source_disable_unref(w->source);
+	forget_event(w);
+	(void)epoll_ctl(w->loop->set, EPOLL_CTL_DEL, w->fd, NULL);
 	mem_free(w);
 }
 
