@@ -388,11 +388,22 @@ step_names(struct deciding *s, struct err *e)
 	return rc;
 }
 
+/* What the store says of the device, which it has said already when the certificate presented is the device's own. */
+static int
+find_device(struct deciding *s, char state[16], struct err *e)
+{
+	if (!s->has_own || strcmp(s->own.row.device_name, s->bound.device) != 0)
+		return device_row_find(s->fleet->db, s->bound.device, &s->device_id, state, e);
+	s->device_id = s->own.row.device;
+	text_copy(state, 16, s->own.row.device_state);
+	return 0;
+}
+
 static int
 step_device(struct deciding *s, struct err *e)
 {
 	char state[16] = "";
-	int rc = device_row_find(s->fleet->db, s->bound.device, &s->device_id, state, e);
+	int rc = find_device(s, state, e);
 
 	if (rc == E_NOTFOUND)
 		return 0;
