@@ -303,6 +303,12 @@ migrate(struct db *d, struct err *e)
 	return 0;
 }
 
+/*
+ * Room for what the largest batch changes, twice over, and no more: SQLite 3.40 walks over all of its cache at each
+ * commit in which a page of an index was split, and what is not in there is in the kernel's.
+ */
+#define CACHE_KIB "4096"
+
 int
 db_open(struct db **out, const char *path, struct err *e)
 {
@@ -323,8 +329,8 @@ db_open(struct db **out, const char *path, struct err *e)
 	(void)sqlite3_busy_timeout(d->sql, 2000);
 	/* Temporary files in memory: the authority is confined to the store's directory, and a full batch needs one. */
 	if (sqlite3_exec(d->sql, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-	    "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA wal_autocheckpoint=4000; PRAGMA cache_size=-65536",
-	    NULL, NULL, NULL) != SQLITE_OK)
+	    "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF; PRAGMA wal_autocheckpoint=4000;"
+	    "PRAGMA cache_size=-" CACHE_KIB, NULL, NULL, NULL) != SQLITE_OK)
 		return db_err(d, e, path);
 	if ((rc = pragma_is(d, "PRAGMA journal_mode", "wal", e)) != 0 ||
 	    (rc = pragma_is(d, "PRAGMA synchronous", "2", e)) != 0 ||
