@@ -2,6 +2,8 @@
 /* base/mem.c - the only door to the allocator */
 #include "core/base/mem.h"
 
+#include <limits.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +62,12 @@ void
 mem_free(void *p)
 {
 	free(p);
+}
+
+void
+mem_keep(size_t n)
+{
+	(void)mallopt(M_TRIM_THRESHOLD, n < INT_MAX ? (int)n : INT_MAX);
 }
 
 void

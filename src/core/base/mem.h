@@ -16,6 +16,7 @@ char *mem_strdup(const char *s) __attribute__((malloc, returns_nonnull));
 void mem_free(void *p);                  /* mem_free(NULL) does nothing */
 void mem_free_wiped(void *p, size_t n);
 void mem_wipe(void *p, size_t n);        /* not optimised away */
+void mem_keep(size_t n);                 /* so much of what is freed may stay with the process */
 /*
  * Memory that knows its size, and is wiped whole when it is given back: for libraries that may keep secrets in it.  Only
  * for one another: what mem_zalloc() gave is none of these.

@@ -17,6 +17,7 @@
 #define AUTHORITY_SIGN_MS   5000    /* how long a signature may take */
 #define AUTHORITY_FRONTS    64
 #define AUTHORITY_BUCKETS   4096
+#define AUTHORITY_KEEP      ((size_t)4 << 20) /* octets freed after a batch that the next will need */
 
 struct authority;
 

@@ -135,6 +135,7 @@ main(void)
 	struct authority *a = mem_zalloc(sizeof(*a));
 	int status;
 
+	mem_keep(AUTHORITY_KEEP);
 	a->lock = -1;
 	a->loop = loop_new();
 	a->last = &a->first;
