@@ -103,16 +103,16 @@ appears() {
 	fail "${1##*/}: no '$2' within a minute"
 }
 
-# until_true WHAT COMMAND...: wait until it is so, a minute at most.
+# until_true WHAT COMMAND...: wait until it is so, two minutes at most.
 until_true() {
 	local what=$1 i
 
 	shift
-	for i in $(seq 300); do
+	for i in $(seq 600); do
 		! "$@" >/dev/null 2>&1 || return 0
 		sleep 0.2
 	done
-	fail "waited a minute for $what"
+	fail "waited two minutes for $what"
 }
 
 # A server on free ports: quickstart with the words given; $url is where devices come.

@@ -241,11 +241,19 @@ def test_a_clock_that_is_off_is_told_by_those_who_compare_it(healthy, server, cl
     assert got.status == 1
 
 
+def test_a_check_that_is_not_known_is_told_and_hinders_nothing(healthy, clock_server):
+    few = ("check", "--ntp-server", clock_server.name, "--dont-run")
+    said = healthy.agent(*few, "est-endpoint est-endpoint:https://x host-local-tme")
+    assert said.returncode == 0 and said.stderr == "estuary-agent: --dont-run: no check is called 'host-local-tme'; 'estuary-agent check-list' has them all\n"
+    assert "host time" in said.stdout and "EST server https" not in said.stdout
+    assert healthy.agent(*few, "est-endpoint,est-endpoint:https://x, container-local-time").stderr == ""
+
+
 def test_a_time_server_that_is_silent_is_a_warning_and_can_be_left_out(healthy, clock_server):
     said = healthy.agent("check", "--ntp-server", "127.0.0.1:1", check=False)
     assert said.returncode == 0 and "\u203c host time is close to reference time - Warning\n    " in said.stdout
     left = healthy.agent("check", "--ntp-server", "127.0.0.1:1", "--warnings-as-errors", "--dont-run", "aziot-version host-local-time")
-    assert "host time" not in left.stdout
+    assert "host time" not in left.stdout and left.stderr == ""
     clock_server.ahead = 600
     try:
         assert Checked(healthy, clock_server).turned == {"host-local-time": "warning"}

@@ -329,6 +329,15 @@ def test_an_image_for_another_machine_has_that_machines_users_and_paths(tmp_path
     assert (tmp_path / "image/var/secrets/aziot/keyd/device-id").stat().st_mode & 0o7777 == 0o600
 
 
+def test_an_image_is_for_no_prefix_whichever_way_that_was_given(device, tmp_path, called):
+    run = called("aziotctl")
+    r = run("config", "apply", "--out", tmp_path / "image", "--prefix", device.prefix, check=False)
+    assert r.returncode == 64 and "--out and --prefix exclude each other" in r.stderr
+    r = run("config", "apply", "--out", tmp_path / "image", env={"ESTUARY_PREFIX": str(device.prefix)}, check=False)
+    assert r.returncode == 64 and "--out and ESTUARY_PREFIX in the environment exclude each other" in r.stderr
+    assert not (tmp_path / "image").exists()
+
+
 # --- mp and import ---
 
 def test_a_connection_string_is_all_that_a_first_try_needs(device, called):

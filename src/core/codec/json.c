@@ -8,6 +8,7 @@
 #include "core/base/mem.h"
 #include "core/base/rnd.h"
 #include "core/base/text.h"
+#include "core/codec/base64.h"
 
 /*
  * Before main(), as jansson wants it: our allocator, so that no json_*() of ours returns
@@ -132,4 +133,13 @@ json_setf(json_t *obj, const char *key, const char *fmt, ...)
 		v = json_stringn(buf_str(&safe), safe.n);
 	}
 	(void)json_object_set_new(obj, key, v);
+}
+
+json_t *
+json_base64(struct bytes octets)
+{
+	AUTO_BUF text = { 0 };
+
+	base64_encode(&text, octets, 0);
+	return json_string(buf_str(&text));
 }

@@ -27,5 +27,7 @@ int64_t json_int(const json_t *obj, const char *key, int64_t def);
 bool json_flag(const json_t *obj, const char *key, bool def);
 /* Set obj.key to a string made by printf; text that is not UTF-8 is escaped first (text_escape). */
 void json_setf(json_t *obj, const char *key, const char *fmt, ...) PRINTF(3, 4);
+/* A string: the octets as base64 in one line. */
+json_t *json_base64(struct bytes octets);
 
 #endif

@@ -62,7 +62,7 @@ static int
 run_check(struct cli *c)
 {
 	struct check_options o = options_of(c);
-	char worker[AGENT_PATH_SIZE];
+	char worker[AGENT_PATH_SIZE], unknown[64];
 	AUTO_BUF excluded = { 0 };
 	bool ok = false;
 	struct err e;
@@ -73,6 +73,9 @@ run_check(struct cli *c)
 	}
 	put_excluded(&excluded, c);
 	o.dont_run = buf_str(&excluded);
+	if (check_unknown(unknown, o.dont_run)[0] != 0) /* scripts name checks of other versions: no reason not to look */
+		fprintf(c->err, "%s: --dont-run: no check is called '%s'; '%s check-list' has them all\n", c->program->name,
+		    unknown, c->program->name);
 	o.worker = worker;
 	tell_foreign(c);
 	if (agent_find_worker(worker, &e) != 0 || check_run(&ok, &o, &e) != 0)

@@ -111,11 +111,10 @@ generation_encode(struct buf *out, const struct generation *g)
 	}
 	json_setf(o, "url", "%s", g->url);
 	if (g->subject.n > 0) {
-		AUTO_BUF der = BUF_MAX(SUBJECT_MAX), text = BUF_MAX(2 * SUBJECT_MAX);
+		AUTO_BUF der = BUF_MAX(SUBJECT_MAX);
 
 		name_encode(&der, &g->subject);
-		base64_encode(&text, bytes_of_buf(&der), 0);
-		json_setf(o, "subject", "%s", buf_str(&text));
+		(void)json_object_set_new(o, "subject", json_base64(bytes_of_buf(&der)));
 	}
 	if (g->error.time != 0)
 		(void)json_object_set_new(o, "error", error_json(&g->error));

@@ -228,6 +228,35 @@ check_run(bool *ok, const struct check_options *o, struct err *e)
 
 /* --- the list --- */
 
+/* "est-endpoint:URL" is one of those that est-endpoint makes. */
+static bool
+is_known(const char *id, size_t n)
+{
+	for (size_t i = 0; i < N_OF(sections); i++)
+		for (const struct check *k = sections[i].checks; k->id != NULL; k++)
+			if (strncmp(k->id, id, strlen(k->id)) == 0 &&
+			    (n == strlen(k->id) || (n > strlen(k->id) && id[strlen(k->id)] == ':')))
+				return true;
+	return false;
+}
+
+const char *
+check_unknown(char out[64], const char *ids)
+{
+	size_t n;
+
+	out[0] = 0;
+	for (ids += strspn(ids, " ,"); *ids != 0; ids += strspn(ids, " ,")) {
+		n = strcspn(ids, " ,");
+		if (!is_known(ids, n)) {
+			(void)snprintf(out, 64, "%.*s", (int)(n < 63 ? n : 63), ids);
+			return out;
+		}
+		ids += n;
+	}
+	return out;
+}
+
 static void
 list_section(FILE *out, const struct section *s, const char *name)
 {

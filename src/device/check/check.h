@@ -31,6 +31,8 @@ struct check_options {
  * warnings_as_errors, a warning).  E_USAGE: an option is wrong, nothing was checked.
  */
 int check_run(bool *ok, const struct check_options *o, struct err *e) MUST_CHECK;
+/* The first of the IDs (between blanks or commas) that no check has, cut off to fit, or "". */
+const char *check_unknown(char out[64], const char *ids);
 /* The checks' IDs and descriptions by section. */
 void check_list(FILE *out, const char *program, bool json);
 

@@ -111,8 +111,9 @@ find_places(struct applying *a, struct err *e)
 		return r;
 	if (a->o->out != NULL && is_scratch(a))
 		return err_set(e, E_USAGE,
-		    "--out and --prefix exclude each other: one shows what a device would get, the other "
-		    "is a device of its own");
+		    "--out and %s exclude each other: one shows what a device would get, the other "
+		    "is a device of its own%s", a->o->prefix != NULL ? "--prefix" : "ESTUARY_PREFIX in the environment",
+		    a->o->prefix != NULL ? "" : " (env -u ESTUARY_PREFIX ...)");
 	if (a->o->file != NULL)
 		(void)snprintf(a->file, sizeof(a->file), "%s", a->o->file);
 	else if ((size_t)snprintf(a->file, sizeof(a->file), "%s%s", a->place.prefix, APPLY_FILE) >=

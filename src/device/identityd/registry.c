@@ -26,7 +26,6 @@ struct errand {
 	json_t *found;                  /* the module, once it is known */
 	tasks_done done;
 	bool waited;                    /* for the identity certificate */
-	struct tasks_ticket *ticket;
 };
 
 static void start(struct errand *x, tasks_done done);
@@ -118,7 +117,6 @@ on_handle(void *ctx, const struct task_result *r)
 {
 	struct errand *x = ctx;
 
-	x->ticket = NULL;
 	if (r->outcome == TASK_DONE)
 		reply_module(x, json_str(r->value, "handle", ""));
 	else
@@ -148,7 +146,7 @@ give_key(struct errand *x)
 	args = key_args(x, cloud_local_args(x->r->d));
 	json_setf(args, "module", "%s", x->module);
 	json_setf(args, "generation", "%s", generation);
-	x->ticket = tasks_run(x->r->d->tasks, TASK_MODULE_HANDLE, args, on_handle, x);
+	(void)tasks_run(x->r->d->tasks, TASK_MODULE_HANDLE, args, on_handle, x);
 }
 
 static void
@@ -201,7 +199,7 @@ start(struct errand *x, tasks_done done)
 	args = hub_args(x->r, &x->device, x->module);
 	if (x->kind == TASK_MODULE_CREATE || x->kind == TASK_MODULE_UPDATE)
 		args = key_args(x, args);
-	x->ticket = tasks_run(d->tasks, x->kind, args, done, x);
+	(void)tasks_run(d->tasks, x->kind, args, done, x);
 }
 
 static bool
@@ -224,7 +222,6 @@ on_got(void *ctx, const struct task_result *r)
 {
 	struct errand *x = ctx;
 
-	x->ticket = NULL;
 	if (r->outcome == TASK_DONE) {
 		remember(x, json_object_get(r->value, "module"));
 		give_key(x);
@@ -257,7 +254,6 @@ on_changed(void *ctx, const struct task_result *r)
 	struct errand *x = ctx;
 	const char *handle = json_str(r->value, "handle", "");
 
-	x->ticket = NULL;
 	if (r->outcome != TASK_DONE) {
 		fail(x, r);
 		return;
@@ -292,7 +288,6 @@ on_deleted(void *ctx, const struct task_result *r)
 {
 	struct errand *x = ctx;
 
-	x->ticket = NULL;
 	if (r->outcome == TASK_DONE || r->outcome == TASK_NOT_FOUND)
 		forget(x);
 	if (r->outcome != TASK_DONE) {
@@ -320,7 +315,6 @@ on_listed(void *ctx, const struct task_result *r)
 	AUTO_JSON v = NULL;
 	size_t i;
 
-	x->ticket = NULL;
 	if (r->outcome != TASK_DONE) {
 		fail(x, r);
 		return;

@@ -126,10 +126,7 @@ new_body(const char *member, const char *value)
 static void
 set_base64(json_t *obj, const char *member, struct bytes value)
 {
-	AUTO_BUF text = { 0 };
-
-	base64_encode(&text, value, 0);
-	json_setf(obj, member, "%s", buf_str(&text));
+	(void)json_object_set_new(obj, member, json_base64(value));
 }
 
 /* A base64 member of an answer, appended. */

@@ -224,10 +224,8 @@ void
 desk_reply_base64(struct api_call *c, const char *member, struct bytes value)
 {
 	AUTO_JSON v = json_object();
-	AUTO_BUF text = { 0 };
 
-	base64_encode(&text, value, 0);
-	json_setf(v, member, "%s", buf_str(&text));
+	(void)json_object_set_new(v, member, json_base64(value));
 	api_reply(c, 200, v);
 }
 

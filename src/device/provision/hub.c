@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "core/base/text.h"
-#include "core/codec/base64.h"
 #include "device/provision/cloud.h"
 #include "device/provision/sas.h"
 
@@ -171,14 +170,12 @@ static int
 put_key(json_t *out, const char *member, const struct hub *h, const char *handle)
 {
 	AUTO_BUF key = { 0 };
-	AUTO_BUF text = { 0 };
 	struct err e = { 0 };
 	int rc = keyd_export_derived(&key, keys_service(h->c.args), handle, &e);
 
 	if (rc != 0)
 		return keys_settle(h->c.r, &e);
-	base64_encode(&text, bytes_of_buf(&key), 0);
-	json_setf(out, member, "%s", buf_str(&text));
+	(void)json_object_set_new(out, member, json_base64(bytes_of_buf(&key)));
 	return 0;
 }
 

@@ -40,10 +40,7 @@ keys_open(struct key **out, const json_t *args, const char *id, struct err *e)
 void
 keys_put_spki(struct task_result *r, const struct key *key)
 {
-	AUTO_BUF text = { 0 };
-
-	base64_encode(&text, key_spki(key), 0);
-	json_setf(r->value, "spki", "%s", buf_str(&text));
+	(void)json_object_set_new(r->value, "spki", json_base64(key_spki(key)));
 }
 
 /* --- handles --- */

@@ -8,7 +8,6 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/text.h"
-#include "core/codec/base64.h"
 #include "server/provision/ids.h"
 #include "server/provision/provision.h"
 
@@ -23,15 +22,6 @@ op_enrolment_key(struct work *w, const struct enrolment_row *r, int which, struc
 	return provision_open(out, w->a->fleet, what, bytes_of_buf(&r->key[which]), e);
 }
 
-static json_t *
-base64_json(struct bytes b)
-{
-	AUTO_BUF text = { 0 };
-
-	base64_encode(&text, b, 0);
-	return json_string(buf_str(&text));
-}
-
 static int
 put_keys(struct work *w, const struct enrolment_row *r, json_t *v, struct err *e)
 {
@@ -43,7 +33,7 @@ put_keys(struct work *w, const struct enrolment_row *r, json_t *v, struct err *e
 
 		if ((rc = op_enrolment_key(w, r, i, &key, e)) != 0)
 			return rc;
-		json_object_set_new(v, members[i], base64_json(bytes_of_buf(&key)));
+		json_object_set_new(v, members[i], json_base64(bytes_of_buf(&key)));
 	}
 	return 0;
 }
@@ -68,7 +58,7 @@ put_proof(struct work *w, const struct enrolment_row *r, json_t *v)
 		json_setf(v, i == 0 ? "cert_sha256" : "cert2_sha256", "%s", hex);
 	}
 	if (r->individual)
-		json_object_set_new(v, "ek", base64_json(bytes_of_buf(&r->ek)));
+		json_object_set_new(v, "ek", json_base64(bytes_of_buf(&r->ek)));
 }
 
 static json_t *
@@ -344,7 +334,7 @@ derive(struct work *w, json_t **result, struct err *e)
 		*result = json_object();
 		json_setf(*result, "name", "%s", r.name);
 		json_setf(*result, "registration", "%s", id);
-		json_object_set_new(*result, "key", base64_json((struct bytes){ derived, sizeof(derived) }));
+		json_object_set_new(*result, "key", json_base64((struct bytes){ derived, sizeof(derived) }));
 		mem_wipe(derived, sizeof(derived));
 		rc = op_put_scope(w, *result, e);
 	}

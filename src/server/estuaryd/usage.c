@@ -26,12 +26,12 @@ static const char description[] =
     ".PP\nIt binds the listening sockets, starts the roles (front, console, authority, signer, courier) and\n"
     "starts those anew that end; it parses nothing from the network. Everything that it knows is in its\n"
     "state directory.\n"
-    ".PP\n"
-    ".BR \"estuary quickstart\" \" (1)\"\nmakes a configuration, CAs, labels, an operator and the server's TLS certificate. Without that certificate\n"
-    "it serves operators alone, and devices as soon as the files are there.\n"
+    ".PP\n.BR \"estuary quickstart\" \" (1)\"\n"
+    "makes a configuration, CAs, labels, an operator and the server's TLS certificate. Without that\n"
+    "certificate it serves operators alone, and devices as soon as the files are there.\n"
     ".SH SIGNALS\n"
-    ".TP\nSIGHUP\nThe configuration and the TLS files are read again, and no connection is refused meanwhile. What cannot\n"
-    "be taken changes nothing, and the log says why.\n"
+    ".TP\nSIGHUP\nThe configuration and the TLS files are read again, and no connection is refused\n"
+    "meanwhile. What cannot be taken changes nothing, and the log says why.\n"
     ".TP\nSIGTERM, SIGINT\nWhat is under way is answered; then it ends. A second one ends it at once.\n";
 
 static const char files[] =
@@ -92,7 +92,8 @@ usage_man(struct buf *out)
 	buf_put_str(out, "\n");
 	buf_put_str(out, description);
 	put_options(out);
-	buf_put_str(out, ".SH CONFIGURATION\nTOML. Every key is optional, and relative paths start at the file's directory.\n");
+	buf_put_str(out, ".SH CONFIGURATION\n"
+	    "TOML. Every key is optional, and relative paths start at the file's directory.\n");
 	config_each_key(put_key, out);
 	man_exit_status(out);
 	buf_put_str(out, files);

@@ -182,7 +182,8 @@ check_issued_v1(struct bytes ca, const struct cert *c, int64_t now, struct err *
 	UNSET struct cert issuer;
 	int rc = cert_read(&issuer, ca, e);
 
-	if (rc != 0 || (rc = check_time(&issuer, "the CA", now, e)) != 0 || (rc = check_time(c, "certificate", now, e)) != 0)
+	if (rc != 0 || (rc = check_time(&issuer, "the CA", now, e)) != 0 ||
+	    (rc = check_time(c, "certificate", now, e)) != 0)
 		return rc;
 	if (!bytes_equal(c->issuer, issuer.subject_der))
 		return err_set(e, E_AUTH, "certificate: another issuer's name");

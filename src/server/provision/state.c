@@ -4,7 +4,6 @@
 
 #include "core/base/clock.h"
 #include "core/base/text.h"
-#include "core/codec/base64.h"
 #include "server/provision/asking.h"
 
 #define STATE_CHAIN_MAX 8 /* certificates, as in the answer to the register call */
@@ -45,12 +44,8 @@ state_put_chain(json_t *state, const struct bytes *chain, size_t n)
 {
 	json_t *certs = json_array();
 
-	for (size_t i = 0; i < n; i++) {
-		AUTO_BUF text = { 0 };
-
-		base64_encode(&text, chain[i], 0);
-		json_array_append_new(certs, json_string(buf_str(&text)));
-	}
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(certs, json_base64(chain[i]));
 	json_object_set_new(state, "issuedCertificateChain", certs);
 }
 

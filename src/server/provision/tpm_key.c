@@ -5,7 +5,6 @@
 #include "core/base/mem.h"
 #include "core/base/rnd.h"
 #include "core/base/text.h"
-#include "core/codec/base64.h"
 #include "server/provision/asking.h"
 #include "server/provision/token.h"
 #include "server/provision/tpm.h"
@@ -109,11 +108,9 @@ fresh_key(struct keys *k, struct asking *s)
 static int
 answer(struct asking *s, struct bytes blob)
 {
-	AUTO_BUF text = { 0 };
 	json_t *v = json_object();
 
-	base64_encode(&text, blob, 0);
-	json_setf(v, "authenticationKey", "%s", buf_str(&text));
+	json_object_set_new(v, "authenticationKey", json_base64(blob));
 	text_copy(s->p->reason, sizeof(s->p->reason), "ok.tpm-challenge");
 	text_copy(s->p->text, sizeof(s->p->text), "a key that only the enrolled TPM can open was given");
 	asking_note(s, TRACE_OK, "tpm", "%s", s->p->text);

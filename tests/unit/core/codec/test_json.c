@@ -152,6 +152,17 @@ depth_is_bounded_where_it_is_asked_for_and_strings_do_not_count(void **state)
 	}
 }
 
+static void
+octets_become_base64_in_one_line(void **state)
+{
+	AUTO_JSON v = json_base64((struct bytes){ (const uint8_t *)"\0\xff" "0123456789012345678901234567890123456789012345678901234567", 60 });
+	AUTO_JSON none = json_base64((struct bytes){ 0 });
+
+	(void)state;
+	assert_string_equal(json_string_value(v), "AP8wMTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3");
+	assert_string_equal(json_string_value(none), "");
+}
+
 int
 main(void)
 {
@@ -164,6 +175,7 @@ main(void)
 		cmocka_unit_test(members_have_defaults_when_absent_or_of_another_type),
 		cmocka_unit_test(text_set_by_format_is_always_valid_json),
 		cmocka_unit_test(pretty_print_is_indented_and_appended),
+		cmocka_unit_test(octets_become_base64_in_one_line),
 		cmocka_unit_test(printing_keeps_the_ceiling_of_the_buffer),
 	};
 
