@@ -243,15 +243,18 @@ def on_a_machine(tmp_path, server, config, script):
     shutil.copy(pair.key_file, tmp_path / "key.pem")
     (tmp_path / "key.pem").chmod(0o600)
     (tmp_path / "machine.sh").write_text(MACHINE + script)
+    shutil.copy(AGENT, tmp_path / "estuary-agent")  # the build may be below what is mounted over
     return subprocess.run(["unshare", "--mount", "--propagation", "private", "bash", "-eu", str(tmp_path / "machine.sh"),
-                           str(tmp_path), str(AGENT), os.readlink("/proc/self/ns/mnt")],
+                           str(tmp_path), str(tmp_path / "estuary-agent"), os.readlink("/proc/self/ns/mnt")],
                           capture_output=True, text=True, timeout=PATIENCE)
 
 
 OWN_PAIR = """identity_cert = "file:///var/aziot/cert.pem"
 identity_pk = "file:///var/aziot/key.pem"
 """
-needs_root = pytest.mark.skipif(UID != 0, reason="only root can give files to others")
+NAMESPACE = ["unshare", "--mount", "--propagation", "private", "true"]
+needs_root = pytest.mark.skipif(UID != 0 or subprocess.run(NAMESPACE, capture_output=True).returncode != 0,
+                                reason="only root can give files to others, and in a mount namespace of its own")
 
 
 @needs_root

@@ -359,7 +359,7 @@ def test_a_damaged_identity_key_is_an_alarm_and_a_good_copy_mends_it(home, damag
     refused = home.device.request("test-est-cert", a_request(home))
     assert refused.status == 503 and f"key {IDENTITY}: damaged" in home.device.keyd.log, refused
     assert not home.device.credential(IDENTITY)["usable"] and home.device.credential(IDENTITY)["last_error"]
-    assert home.served().serial_number == home.serial
+    assert wait_for("the certificate", home.served).serial_number == home.serial
     kept = list((home.homes / "keyd/quarantine").iterdir()) or [path]
     assert [k.read_bytes() for k in kept] == [damage]
     path.write_bytes(whole)

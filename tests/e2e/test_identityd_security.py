@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Identity Service and the verbs around it against those who mean harm: the services it asks, its callers, owners of directories."""
+import contextlib
 import os
 import pathlib
 import re
@@ -161,13 +162,14 @@ def test_callers_who_ask_and_go_leave_nothing_behind(device, dps):  # noqa: F811
     for i in range(300):
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(str(identityd.socket))
-            s.sendall(asked[i % len(asked)])
+            with contextlib.suppress(BrokenPipeError):  # there was no room
+                s.sendall(asked[i % len(asked)])
 
     # Each of them held its place until its answer was made, so there was never more than was allowed at once.
     def is_answered():
         try:
             return ask_device(device).status == 200
-        except ConnectionResetError:
+        except (ConnectionResetError, BrokenPipeError):
             return False
 
     wait_for("room again", is_answered)

@@ -101,7 +101,7 @@ def test_seed_000_issues_an_arbitrary_certificate(place):
     openssl("verify", "-purpose", "sslclient", "-CAfile", root, "-untrusted", d / "server/tls/server.pem", d / "cert.pem")
     assert same_key(d / "cert.pem", d / "key.pem")
     assert json.loads((d / "answer.json").read_text())["pem"].strip() == (d / "cert.pem").read_text().strip()
-    assert openssl("x509", "-in", d / "cert.pem", "-noout", "-subject").strip() == "subject=CN = test-est-cert"
+    assert openssl("x509", "-in", d / "cert.pem", "-noout", "-subject", "-nameopt", "RFC2253").strip() == "subject=CN=test-est-cert"
     # What certd made for itself by the bootstrap pair, under the printed IDs.
     identity = d / "device/var/lib/aziot/certd/certs" / (stem("test-est-cert-identity-id") + ".cer")
     assert same_key(identity, d / "device/var/lib/aziot/keyd/keys" / (stem("test-est-cert-identity-id") + ".key"))
@@ -132,7 +132,7 @@ def test_seed_002_provisions_a_device_and_renews_its_certificate(place):
     # The device's pair as it was left, and that it was another each time.
     device, key = lib / "certd/certs" / (stem("device-id") + ".cer"), lib / "keyd/keys" / (stem("device-id") + ".key")
     openssl("verify", "-no_check_time", "-purpose", "sslclient", "-CAfile", certs / "cacert.crt.pem", device)
-    assert same_key(device, key) and openssl("x509", "-in", device, "-noout", "-subject").strip() == "subject=CN = myiotedgedevice"
+    assert same_key(device, key) and openssl("x509", "-in", device, "-noout", "-subject", "-nameopt", "RFC2253").strip() == "subject=CN=myiotedgedevice"
     serials = re.findall(r"^serial=([0-9A-F]+)$", said, re.M)
     assert len(serials) == len(set(serials)) == 4 and f"serial={serials[-1]}" == openssl("x509", "-in", device, "-noout", "-serial").strip()
     # Whom DPS took it for.
@@ -170,7 +170,7 @@ def test_seed_004_renews_with_the_latest_certificate(place):
     for f in files:
         openssl("verify", "-purpose", "sslclient", "-CAfile", d / "root.pem", "-untrusted", d / "server/tls/server.pem", f)
         assert same_key(f, f.with_suffix(".key"))
-        assert openssl("x509", "-in", f, "-noout", "-subject").strip() == "subject=CN = my-device"
+        assert openssl("x509", "-in", f, "-noout", "-subject", "-nameopt", "RFC2253").strip() == "subject=CN=my-device"
     assert len({cert(f).serial_number for f in files}) == len(files)
     # Each of them opened the door to the next, and showed itself before.
     for f in files[:-1]:

@@ -85,7 +85,8 @@ void provisioner_run(struct provisioner *p, provisioner_fn fn, void *ctx);
 int provisioner_confirmed(struct provisioner *p, const json_t *answer, struct err *e) MUST_CHECK;
 /* The identity certificate is about to be made anew: the service knows the device by another, and is told, also after a crash. */
 void provisioner_stale(struct provisioner *p);
-json_t *provisioner_dps_args(const struct identityd *d, json_t *args, struct err *e); /* adds to args, takes it; NULL: E_FORMAT of the payload */
+/* Adds to args, which it takes; NULL: E_FORMAT of the payload. */
+json_t *provisioner_dps_args(const struct identityd *d, json_t *args, struct err *e);
 /* A digest of what says who the device is, of the settings in force; borrowed until the next call. */
 const char *provisioner_digest(const struct provisioner *p);
 const char *provisioner_registration(const struct provisioner *p); /* as configured, or the certificate's CN */

@@ -39,7 +39,8 @@ struct identityd_settings {
 	/* manual */
 	char hub[256], device_id[IDENTITYD_CLOUD_ID_MAX];
 	/* dps */
-	char endpoint[1024], scope[IDENTITYD_CLOUD_ID_MAX], registration[IDENTITYD_CLOUD_ID_MAX]; /* registration "": the CN of the identity certificate */
+	char endpoint[1024], scope[IDENTITYD_CLOUD_ID_MAX];
+	char registration[IDENTITYD_CLOUD_ID_MAX]; /* "": the CN of the identity certificate */
 	char payload_file[PLACE_MAX]; /* "": none; read at each provisioning */
 	/* both */
 	char symmetric_key[ID_MAX];   /* key ID of "sas" and "symmetric_key" */

@@ -26,7 +26,10 @@ int state_write_device(const char *home, const struct identity_device *d, struct
 
 /* HOME/prev_state: the configuration at the last reconciliation of modules. */
 int state_write_previous(const char *home, const struct toml *doc, struct err *e) MUST_CHECK;
-/* Names of its principals with idtype "module": an array of texts, *out belongs to the caller; empty when there is no such file or it is damaged. */
+/*
+ * Names of its principals with idtype "module": an array of texts, *out belongs to the caller; empty when there is no such
+ * file or it is damaged.
+ */
 void state_previous_modules(json_t **out, const char *home);
 
 /*

@@ -59,7 +59,8 @@ bool task_outcome_retry(enum task_outcome o);
  *
  *  all:       keyd, certd (sockets, text), deadline_s (number; 0: 100), proxy, no_proxy (text, "" none),
  *             trust (PEM beside the system's anchors, "" none), trust_ids ([certificate IDs of certd, read from it before any
- *             connection; one that is not there is TASK_BAD_TASK]), trust_system (bool), attempts (number, >= 1), timeout_s (of one HTTP attempt)
+ *             connection; one that is not there is TASK_BAD_TASK]), trust_system (bool), attempts (number, >= 1),
+ *             timeout_s (of one HTTP attempt)
  *  cloud:     auth "x509" (with chain: PEM, key: ID of the pair) | "sas" (key: ID of the symmetric key) | "tpm"
  *  dps:       endpoint, scope, registration, payload (any JSON or null)
  *             -> hub, device_id, status, substatus, payload (any or null)
