@@ -91,9 +91,13 @@ def test_a_store_that_somebody_else_holds_is_said(daemon):
     code = server.new_code()
     db = sqlite3.connect(f"{server.dir}/store/estuary.db", isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
-    a = attempt(server, code)
-    assert a.status == 503 and int(a.headers["Retry-After"]) > 0, a
-    assert not ready(server)
+
+    def is_said():
+        a = attempt(server, code)
+        assert a.status == 503 and int(a.headers["Retry-After"]) > 0, a
+        return not ready(server)  # a front that has only just started says 503 before it asks
+
+    wait_for("the store to be missed", is_said, BACK_S)
     db.execute("ROLLBACK")
     db.close()
     wait_for("recovery", lambda: ready(server), BACK_S)
