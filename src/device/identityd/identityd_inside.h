@@ -89,7 +89,6 @@ void provisioner_stale(struct provisioner *p);
 json_t *provisioner_dps_args(const struct identityd *d, json_t *args, struct err *e);
 /* A digest of what says who the device is, of the settings in force; borrowed until the next call. */
 const char *provisioner_digest(const struct provisioner *p);
-const char *provisioner_registration(const struct provisioner *p); /* as configured, or the certificate's CN */
 json_t *provisioner_report(const struct provisioner *p);
 json_t *provisioner_information(const struct provisioner *p);      /* GET /identities/provisioning */
 

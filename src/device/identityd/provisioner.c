@@ -252,8 +252,9 @@ on_assigned(void *ctx, const struct task_result *r)
 
 static void begin(struct provisioner *p);
 
-const char *
-provisioner_registration(const struct provisioner *p)
+/* As configured, or the certificate's CN. */
+static const char *
+registration_of(const struct provisioner *p)
 {
 	static char cn[NAME_VALUE_MAX];
 	const struct identityd_settings *s = p->d->settings;
@@ -284,7 +285,7 @@ provisioner_dps_args(const struct identityd *d, json_t *args, struct err *e)
 	}
 	json_setf(args, "endpoint", "%s", s->endpoint);
 	json_setf(args, "scope", "%s", s->scope);
-	json_setf(args, "registration", "%s", provisioner_registration(d->provisioner));
+	json_setf(args, "registration", "%s", registration_of(d->provisioner));
 	json_object_set_new(args, "payload", payload != NULL ? payload : json_null());
 	return args;
 }
@@ -542,7 +543,7 @@ provisioner_information(const struct provisioner *p)
 	json_setf(v, "auth", "%s", auths[s->auth]);
 	json_setf(v, "endpoint", "%s%s", s->endpoint, strchr(s->endpoint + strlen("https://"), '/') != NULL ? "" : "/");
 	json_setf(v, "scope_id", "%s", s->scope);
-	json_setf(v, "registration_id", "%s", provisioner_registration(p));
+	json_setf(v, "registration_id", "%s", registration_of(p));
 	json_object_set(v, "payload", p->payload != NULL ? p->payload : json_null());
 	return v;
 }

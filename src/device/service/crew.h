@@ -38,4 +38,14 @@ void crew_set_grace(struct crew *c, unsigned ms);
 struct crew_ticket *crew_run(struct crew *c, struct buf *message, unsigned deadline_s, const struct crew_asker *a);
 void crew_cancel(struct crew *c, struct crew_ticket *t); /* done is not called any more */
 
+/* --- in the worker --- */
+
+/* What a message asks for, blocking; the answer is appended. */
+typedef void (*crew_work)(struct bytes message, struct buf *answer);
+/*
+ * The whole of a worker's main(): one message, its answer (of at most `most` octets), the end.  It dies with who started
+ * it; a change of user in `work` undoes that (prctl(2), PR_SET_PDEATHSIG).
+ */
+int crew_worker_main(crew_work work, size_t most);
+
 #endif

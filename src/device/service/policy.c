@@ -89,19 +89,6 @@ policy_read(struct policy *out, bool *enabled, const struct toml *value, struct 
 	return 0;
 }
 
-void
-policy_text(const struct policy_span *s, char out[32])
-{
-	if (s->percent)
-		(void)snprintf(out, 32, "%" PRId64 "%%", s->n);
-	else if (s->n % DAY_S == 0)
-		(void)snprintf(out, 32, "%" PRId64 "day", s->n / DAY_S);
-	else if (s->n % MINUTE_S == 0)
-		(void)snprintf(out, 32, "%" PRId64 "min", s->n / MINUTE_S);
-	else
-		(void)snprintf(out, 32, "%" PRId64 "s", s->n);
-}
-
 /* part/whole of n without overflow, for a part that is not above whole. */
 static int64_t
 share(int64_t n, uint32_t part, uint64_t whole)

@@ -22,7 +22,6 @@ extern const struct policy policy_default; /* 80%, 4%, rotate */
 int policy_parse_span(struct policy_span *out, const char *text, struct err *e) MUST_CHECK;
 /* The table identity_auto_renew or auto_renew; every member may be missing.  Also `auto_renew = true|false` where a value is given: *enabled. */
 int policy_read(struct policy *out, bool *enabled, const struct toml *value, struct err *e) MUST_CHECK;
-void policy_text(const struct policy_span *s, char out[32]); /* "80%", "60min", "1day": the original's form */
 
 struct policy_life {
 	int64_t not_before, not_after;

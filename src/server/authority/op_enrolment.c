@@ -13,8 +13,9 @@
 
 #define GROUPS_BY_KEY_MAX 256 /* strangers reach them: 40 microseconds each for a token */
 
-int
-op_enrolment_key(struct work *w, const struct enrolment_row *r, int which, struct buf *out, struct err *e)
+/* One symmetric key, opened; appended to out. */
+static int
+open_key(struct work *w, const struct enrolment_row *r, int which, struct buf *out, struct err *e)
 {
 	char what[PROVISION_WHAT_MAX];
 
@@ -31,7 +32,7 @@ put_keys(struct work *w, const struct enrolment_row *r, json_t *v, struct err *e
 	for (int i = 0; i < 2; i++) {
 		AUTO_BUF key = { 0 };
 
-		if ((rc = op_enrolment_key(w, r, i, &key, e)) != 0)
+		if ((rc = open_key(w, r, i, &key, e)) != 0)
 			return rc;
 		json_object_set_new(v, members[i], json_base64(bytes_of_buf(&key)));
 	}
@@ -75,8 +76,9 @@ words_json(const char *s)
 	return v;
 }
 
-int
-op_enrolment_json(struct work *w, const struct enrolment_row *r, bool keys, json_t **out, struct err *e)
+/* The row as JSON; keys: with its symmetric keys. */
+static int
+to_json(struct work *w, const struct enrolment_row *r, bool keys, json_t **out, struct err *e)
 {
 	AUTO_JSON v = json_object();
 	json_t *payload = NULL;
@@ -146,7 +148,7 @@ find(struct work *w, struct enrolment_row *r, struct err *e)
 static int
 answer(struct work *w, const struct enrolment_row *r, bool keys, json_t **result, struct err *e)
 {
-	int rc = op_enrolment_json(w, r, keys, result, e);
+	int rc = to_json(w, r, keys, result, e);
 
 	return rc != 0 ? rc : op_put_scope(w, *result, e);
 }
@@ -264,7 +266,7 @@ add(void *ctx, struct enrolment_row *r)
 {
 	struct listing *l = ctx;
 	json_t *v = NULL;
-	int rc = op_enrolment_json(l->w, r, false, &v, l->e);
+	int rc = to_json(l->w, r, false, &v, l->e);
 
 	return rc != 0 ? rc : op_page_add(&l->page, v, r->id);
 }
@@ -299,7 +301,7 @@ show(struct work *w, json_t **result, struct err *e)
 	if (rc == 0 && keys)
 		rc = note_keys(w, &r, e);
 	/* Whoever made it made the scope, too. */
-	if (rc == 0 && (rc = provision_scope(scope, w->a->db, false, e)) == 0 && (rc = op_enrolment_json(w, &r, keys,
+	if (rc == 0 && (rc = provision_scope(scope, w->a->db, false, e)) == 0 && (rc = to_json(w, &r, keys,
 	    result, e)) == 0)
 		rc = op_put_scope(w, *result, e);
 	enrolment_row_clear(&r);
@@ -329,7 +331,7 @@ derive(struct work *w, json_t **result, struct err *e)
 
 	if (provision_check_registration(id, e) != 0)
 		return op_enrolment_usage(w, e);
-	if ((rc = find_symmetric(w, &r, e)) == 0 && (rc = op_enrolment_key(w, &r, 0, &key, e)) == 0) {
+	if ((rc = find_symmetric(w, &r, e)) == 0 && (rc = open_key(w, &r, 0, &key, e)) == 0) {
 		provision_derive(derived, bytes_of_buf(&key), id);
 		*result = json_object();
 		json_setf(*result, "name", "%s", r.name);

@@ -22,10 +22,4 @@ int op_enrolment_usage(const struct work *w, struct err *e);
 /* A key into the row, sealed; made when key.n is 0. */
 void op_enrolment_set_key(struct work *w, struct enrolment_row *r, int which, struct bytes key);
 
-/* The row as JSON; keys: with its symmetric keys. */
-int op_enrolment_json(struct work *w, const struct enrolment_row *r, bool keys, json_t **out, struct err *e) MUST_CHECK;
-/* One symmetric key, opened; appended to out. */
-int op_enrolment_key(struct work *w, const struct enrolment_row *r, int which, struct buf *out,
-    struct err *e) MUST_CHECK;
-
 #endif

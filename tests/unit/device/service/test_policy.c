@@ -33,21 +33,19 @@ static const struct {
 	const char *text;
 	bool percent;
 	int64_t n;
-	const char *written;
 } spans[] = {
-	{ "80%", true, 80, "80%" }, { "1%", true, 1, "1%" }, { "99%", true, 99, "99%" }, { "60min", false, 3600, "60min" },
-	{ "60m", false, 3600, "60min" }, { "60 min", false, 3600, "60min" }, { "1day", false, 86400, "1day" },
-	{ "1 day", false, 86400, "1day" }, { "36h", false, 129600, "2160min" }, { "90s", false, 90, "90s" },
+	{ "80%", true, 80 }, { "1%", true, 1 }, { "99%", true, 99 }, { "60min", false, 3600 },
+	{ "60m", false, 3600 }, { "60 min", false, 3600 }, { "1day", false, 86400 },
+	{ "1 day", false, 86400 }, { "36h", false, 129600 }, { "90s", false, 90 },
 };
 static const char *const no_spans[] = {
 	"", "%", "0%", "100%", "-1%", "80%%", "80 % of it", "x", "0min", "-5min", "min", "999999999999999999999%",
 };
 
 static void
-spans_are_read_and_written_in_the_originals_form(void **state)
+spans_are_read_in_the_originals_form_and_in_peoples(void **state)
 {
 	struct policy_span s;
-	char text[32];
 	struct err e;
 
 	(void)state;
@@ -55,8 +53,6 @@ spans_are_read_and_written_in_the_originals_form(void **state)
 		assert_int_equal(policy_parse_span(&s, spans[i].text, &e), 0);
 		assert_int_equal(s.percent, spans[i].percent);
 		assert_int_equal(s.n, spans[i].n);
-		policy_text(&s, text);
-		assert_string_equal(text, spans[i].written);
 	}
 	for (size_t i = 0; i < N_OF(no_spans); i++)
 		assert_int_equal(policy_parse_span(&s, no_spans[i], &e), E_FORMAT);
@@ -315,7 +311,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(spans_are_read_and_written_in_the_originals_form),
+		cmocka_unit_test(spans_are_read_in_the_originals_form_and_in_peoples),
 		cmocka_unit_test(a_table_may_leave_everything_out_and_a_boolean_turns_it_off),
 		cmocka_unit_test(a_renewal_begins_at_its_threshold_give_or_take_a_twentieth_of_the_rest),
 		cmocka_unit_test(lives_that_are_none_or_without_an_end_are_no_trouble),
