@@ -9,6 +9,7 @@
 
 #include "core/base/mem.h"
 #include "core/base/text.h"
+#include "server/store/log_file.h"
 #include "server/store/schema.h"
 
 #define DB_STATEMENTS 160 /* distinct statement texts in this room */
@@ -320,7 +321,7 @@ db_open(struct db **out, const char *path, struct err *e)
 	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	rc = sqlite3_open_v2(path, &d->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-	    SQLITE_OPEN_PRIVATECACHE, NULL);
+	    SQLITE_OPEN_PRIVATECACHE, log_file_vfs());
 
 	(void)umask(mask);
 	if (rc != SQLITE_OK)

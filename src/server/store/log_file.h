@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store/log_file.h - SQLite's write-ahead log, written in large pieces */
+#ifndef SERVER_STORE_LOG_FILE_H
+#define SERVER_STORE_LOG_FILE_H
+
+/*
+ * The name of a VFS for sqlite3_open_v2() (https://sqlite.org/vfs.html), registered at the first call; NULL: it could not
+ * be.  It is the default one, but for the log: a page there is two small writes across the borders of the file's blocks,
+ * and a commit has some eighty, which cost the kernel twice of what they cost in one.  They are held until they are many,
+ * or until SQLite reads them or syncs, which with synchronous=FULL it does before anybody is told of a commit.  What cannot
+ * be written fails that sync, and the commit.  For connections with synchronous=FULL alone.
+ */
+const char *log_file_vfs(void);
+
+#endif
