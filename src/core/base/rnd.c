@@ -2,10 +2,13 @@
 /* base/rnd.c - the kernel's random numbers */
 #include "core/base/rnd.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
+#include "core/base/mem.h"
 #include "core/base/text.h"
 
 void
@@ -23,6 +26,20 @@ rnd_bytes(void *p, size_t n)
 		q += got;
 		n -= (size_t)got;
 	}
+}
+
+void
+rnd_public(void *p, size_t n)
+{
+	static uint8_t drawn[1024];
+	static size_t left;
+
+	assert(n <= 32);
+	if (left < n)
+		rnd_bytes(drawn, left = sizeof(drawn));
+	left -= n;
+	memcpy(p, drawn + left, n);
+	mem_wipe(drawn + left, n);
 }
 
 void

@@ -14,25 +14,15 @@
 
 #define ID_RANDOM 8 /* octets, behind 4 of time */
 
-/* The random part of an id: no secret, only not another's, so that one look at the kernel serves many. */
-static const uint8_t *
-next_random(void)
-{
-	static uint8_t drawn[64 * ID_RANDOM];
-	static size_t left;
-
-	if (left == 0)
-		rnd_bytes(drawn, left = sizeof(drawn));
-	left -= ID_RANDOM;
-	return drawn + left;
-}
-
 void
 canned_id(char out[HTTP_ID_MAX])
 {
+	uint8_t random[ID_RANDOM];
+
+	rnd_public(random, sizeof(random));
 	/* Time first: ids that stand side by side in time do so in an index, too, which writes fewer pages. */
 	(void)snprintf(out, HTTP_ID_MAX, "r%08x", (unsigned)clock_now());
-	text_hex(out + strlen(out), (struct bytes){ next_random(), ID_RANDOM });
+	text_hex(out + strlen(out), (struct bytes){ random, sizeof(random) });
 }
 
 const char *

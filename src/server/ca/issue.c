@@ -19,7 +19,7 @@ void
 serial_random(uint8_t out[ISSUE_SERIAL_LEN])
 {
 	do {
-		rnd_bytes(out, ISSUE_SERIAL_LEN);
+		rnd_public(out, ISSUE_SERIAL_LEN);
 		out[0] &= 0x7f;
 	} while (out[0] == 0);
 }
