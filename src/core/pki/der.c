@@ -2,7 +2,6 @@
 /* pki/der.c - DER (X.690): one strict walk before anything else, a cursor, and a writer */
 #include "core/pki/der.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -539,12 +538,14 @@ void
 der_put_time(struct buf *b, int64_t t)
 {
 	struct clock_parts p = clock_split(t);
-	char text[CLOCK_TEXT_MAX] = "99991231235959Z";
+	char text[] = "99991231235959Z";
 	bool utc = t != INT64_MAX && p.year >= 1950 && p.year < 2050;
+	const int pairs[] = { p.year / 100 % 100, p.year % 100, p.month, p.day, p.hour, p.minute, p.second };
 
-	if (t != INT64_MAX)
-		(void)snprintf(text, sizeof(text), "%04d%02d%02d%02d%02d%02dZ", p.year % 10000,
-		    p.month, p.day, p.hour, p.minute, p.second);
+	for (size_t i = 0; t != INT64_MAX && i < N_OF(pairs); i++) {
+		text[2 * i] = (char)('0' + pairs[i] / 10);
+		text[2 * i + 1] = (char)('0' + pairs[i] % 10);
+	}
 	/* RFC 5280 4.1.2.5: UTCTime through 2049; its year is the last two digits. */
 	der_put(b, utc ? DER_UTC_TIME : DER_GENERALIZED_TIME, bytes_of(text + (utc ? 2 : 0)));
 }

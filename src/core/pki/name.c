@@ -170,7 +170,9 @@ name_text(const struct name *n, char out[NAME_TEXT_MAX])
 	for (size_t i = 0; i < n->n; i++) {
 		const char *v = n->ava[i].value;
 
-		buf_printf(&b, "%s%s=", i == 0 ? "" : ",", oid_name(n->ava[i].type));
+		buf_put_str(&b, i == 0 ? "" : ",");
+		buf_put_str(&b, oid_name(n->ava[i].type));
+		buf_put_u8(&b, '=');
 		for (size_t k = 0; v[k] != 0; k++) {
 			if (needs_escape(v, k))
 				buf_put_u8(&b, '\\');

@@ -302,7 +302,8 @@ sans_text(const struct sans *s, char out[NAME_TEXT_MAX])
 		buf_printf(&b, "%s%s:", i == 0 ? "" : ", ", kinds[s->san[i].kind].prefix);
 		put_value(&b, &s->san[i]);
 	}
-	(void)snprintf(out, NAME_TEXT_MAX, "%s%s", buf_str(&b), b.over ? "..." : "");
+	memcpy(out, buf_str(&b), b.n);
+	memcpy(out + b.n, b.over ? "..." : "", b.over ? 4 : 1);
 	return out;
 }
 
