@@ -10,7 +10,8 @@
 
 #include "bench/device.h"
 
-#define ARITHMETIC_US 200000.0 /* how long one figure is measured */
+#define SLICE_US 5000.0  /* of CPU, of one kind of arithmetic, before the next has its turn */
+#define PAUSE_US 20000   /* between slices, for the server beside it */
 
 static double
 clock_us(clockid_t clock)
@@ -90,17 +91,25 @@ a_key(void)
 
 static const unsigned char digest[32] = { 1, 2, 3 };
 
-/* CPU of one call. */
-static double
-each(void (*once)(void *), void *arg)
-{
-	double began = cpu_us();
-	long n = 0;
+/* One kind of arithmetic, and what it has taken so far. */
+struct kind {
+	void (*once)(void *arg);
+	void *arg;
+	double us;
+	long n;
+};
 
-	for (; cpu_us() - began < ARITHMETIC_US; n += 16)
+static void
+slice(struct kind *k)
+{
+	double began = cpu_us(), us;
+
+	do {
 		for (int i = 0; i < 16; i++)
-			once(arg);
-	return (cpu_us() - began) / (double)n;
+			k->once(k->arg);
+		k->n += 16;
+	} while ((us = cpu_us() - began) < SLICE_US);
+	k->us += us;
 }
 
 static void
@@ -112,16 +121,13 @@ sign_once(void *arg)
 	MUST(EVP_PKEY_sign(arg, sig, &n, digest, sizeof(digest)) == 1);
 }
 
-double
-bare_sign(void)
+static EVP_PKEY_CTX *
+signer(void)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(a_key(), NULL);
-	double us;
 
 	MUST(ctx != NULL && EVP_PKEY_sign_init(ctx) == 1);
-	us = each(sign_once, ctx);
-	EVP_PKEY_CTX_free(ctx);
-	return us;
+	return ctx;
 }
 
 struct signed_digest {
@@ -138,19 +144,12 @@ verify_once(void *arg)
 	MUST(EVP_PKEY_verify(s->ctx, s->sig, s->n, digest, sizeof(digest)) == 1);
 }
 
-double
-bare_verify(void)
+static void
+make_signed(struct signed_digest *s, EVP_PKEY_CTX *by)
 {
-	struct signed_digest s = { .n = sizeof(s.sig) };
-	EVP_PKEY_CTX *signer = EVP_PKEY_CTX_new(a_key(), NULL);
-	double us;
-
-	MUST(signer != NULL && EVP_PKEY_sign_init(signer) == 1 && EVP_PKEY_sign(signer, s.sig, &s.n, digest, sizeof(digest)) == 1);
-	MUST((s.ctx = EVP_PKEY_CTX_new(a_key(), NULL)) != NULL && EVP_PKEY_verify_init(s.ctx) == 1);
-	us = each(verify_once, &s);
-	EVP_PKEY_CTX_free(s.ctx);
-	EVP_PKEY_CTX_free(signer);
-	return us;
+	s->n = sizeof(s->sig);
+	MUST(EVP_PKEY_sign(by, s->sig, &s->n, digest, sizeof(digest)) == 1);
+	MUST((s->ctx = EVP_PKEY_CTX_new(a_key(), NULL)) != NULL && EVP_PKEY_verify_init(s->ctx) == 1);
 }
 
 struct der {
@@ -169,15 +168,36 @@ request_once(void *arg)
 	X509_REQ_free(req);
 }
 
-double
-bare_request(void)
+static void
+make_request(struct der *der)
 {
 	X509_REQ *req = X509_REQ_new();
-	struct der der;
-	unsigned char *p = der.p;
+	unsigned char *p = der->p;
 
 	MUST(req != NULL && X509_REQ_set_pubkey(req, a_key()) == 1 && X509_REQ_sign(req, a_key(), EVP_sha256()) > 0);
-	der.n = i2d_X509_REQ(req, &p);
+	der->n = i2d_X509_REQ(req, &p);
 	X509_REQ_free(req);
-	return each(request_once, &der);
+}
+
+struct bare_arithmetic
+bare_arithmetic(double seconds)
+{
+	EVP_PKEY_CTX *by = signer();
+	struct signed_digest s;
+	struct der der;
+	struct kind kinds[] = { { sign_once, by, 0, 0 }, { verify_once, &s, 0, 0 }, { request_once, &der, 0, 0 } };
+	double end = wall_s() + seconds;
+
+	make_signed(&s, by);
+	make_request(&der);
+	do
+		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+			slice(&kinds[i]);
+			(void)usleep(PAUSE_US);
+		}
+	while (wall_s() < end);
+	EVP_PKEY_CTX_free(s.ctx);
+	EVP_PKEY_CTX_free(by);
+	return (struct bare_arithmetic){ .sign_us = kinds[0].us / (double)kinds[0].n, .verify_us = kinds[1].us / (double)kinds[1].n,
+		.request_us = kinds[2].us / (double)kinds[2].n };
 }

@@ -31,9 +31,10 @@ void device_enrol(struct device *d, const char *label, const char *op, const cha
 /* bare.c: what the same machine needs for the same arithmetic without a server; CPU microseconds */
 double bare_accept(const char *chain_file, const char *key_file, const char *root_file, const char *issuing_file, int fd,
     int until, long *n);                                       /* fd: listening; until: hangs up when all clients have ended */
-double bare_sign(void);
-double bare_verify(void);
-double bare_request(void);                                     /* read a request and verify its signature */
+struct bare_arithmetic {
+	double sign_us, verify_us, request_us; /* request: read a request and verify its signature */
+};
+struct bare_arithmetic bare_arithmetic(double seconds); /* in slices over that time, so that it meets what the server beside it meets */
 double cpu_us(void);                                           /* of this process, so far */
 double wall_s(void);
 

@@ -2,7 +2,7 @@
 /*
  * bench/load.c - many devices at once, one process each
  *
- *   bench-load arithmetic                         sign, verify, request: CPU microseconds each
+ *   bench-load arithmetic SECONDS                 sign, verify, request: CPU microseconds each
  *   bench-load new  PORT ROOT CODE N SECONDS      a renewal on a new mutual-TLS connection each, with the newest certificate
  *   bench-load kept PORT ROOT CODE N SECONDS      a device certificate by the birth certificate, again and again on one connection
  *   bench-load bare PORT ROOT CODE N SECONDS CHAIN KEY ISSUING
@@ -189,7 +189,9 @@ main(int argc, char **argv)
 	struct job j = { .mode = argc > 1 ? argv[1] : "" };
 
 	if (strcmp(j.mode, "arithmetic") == 0) {
-		(void)printf("{\"sign\": %.2f, \"verify\": %.2f, \"request\": %.2f}\n", bare_sign(), bare_verify(), bare_request());
+		struct bare_arithmetic a = bare_arithmetic(argc > 2 ? atof(argv[2]) : 0);
+
+		(void)printf("{\"sign\": %.2f, \"verify\": %.2f, \"request\": %.2f}\n", a.sign_us, a.verify_us, a.request_us);
 		return 0;
 	}
 	if (argc < 6)
