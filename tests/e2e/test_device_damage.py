@@ -209,6 +209,7 @@ class Home:
         answer, of_key = read_pair(self.device)
         if answer.status != 200:
             assert answer.message
+            print(f"served: {answer.status} {answer.message}")  # for whoever looks at a failure
             return None
         try:
             cert = x509.load_pem_x509_certificate(answer.json["pem"].encode())
