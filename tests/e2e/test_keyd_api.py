@@ -544,7 +544,7 @@ def test_h12_a_configuration_that_others_could_write_is_not_read(device, harm):
     _, key_id = pair(device)
     spoil()
     device.keyd.process.send_signal(signal.SIGHUP)
-    wait_for("the refusal", lambda: "The configuration stays as it was" in device.keyd.log)
+    wait_for("the refusal", lambda: "The configuration was not taken" in device.keyd.log)
     assert ask(device, "GET", f"/keypair/{key_id}").status == 200 and "Config update finished." not in device.keyd.log
     device.keyd.stop()
     device.keyd.start(wait=False)

@@ -217,11 +217,11 @@ get_status(struct api_call *c)
 
 	engine_status(d->engine, credentials);
 	report_certificates(certificates, d->settings);
-	(void)json_array_append_new(files, json_string(d->place.config_file));
-	(void)json_array_append_new(files, json_string(d->place.config_dir));
+	(void)json_array_append_new(files, json_string(d->daemon.place.config_file));
+	(void)json_array_append_new(files, json_string(d->daemon.place.config_dir));
 	(void)json_object_set_new(conf, "files", files);
-	(void)json_object_set_new(conf, "loaded_at", json_integer(d->loaded_at));
-	json_setf(conf, "last_error", "%s", d->last_error.code != 0 ? d->last_error.msg : "");
+	(void)json_object_set_new(conf, "loaded_at", json_integer(d->daemon.loaded_at));
+	json_setf(conf, "last_error", "%s", d->daemon.last_error.code != 0 ? d->daemon.last_error.msg : "");
 	json_setf(o, "version", "%s", ESTUARY_VERSION);
 	(void)json_object_set_new(o, "time", json_integer(clock_now()));
 	(void)json_object_set_new(o, "credentials", credentials);
@@ -240,7 +240,7 @@ get_metrics(struct api_call *c)
 
 	engine_status(d->engine, credentials);
 	report_certificates(certificates, d->settings);
-	report_metrics(&text, certificates, credentials, d->last_error.code == 0);
+	report_metrics(&text, certificates, credentials, d->daemon.last_error.code == 0);
 	api_reply_text(c, "text/plain; version=0.0.4; charset=utf-8", bytes_of_buf(&text));
 }
 

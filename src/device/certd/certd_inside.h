@@ -4,22 +4,15 @@
 #define DEVICE_CERTD_CERTD_INSIDE_H
 
 #include "device/certd/issue.h"
-#include "device/service/api.h"
+#include "device/service/daemon.h"
 
 struct certd {
-	struct loop *loop;
-	struct place place;
+	struct daemon daemon;
 	const char *worker;              /* path of the worker's executable */
 	struct certd_settings *settings; /* in force */
 	struct workers *workers;
 	struct engine *engine;
 	struct issuer *issuer;
-	struct api *api;
-	struct api_service service;
-	struct settings_watch *watch;
-	int64_t loaded_at;               /* when the settings in force were read */
-	struct err last_error;           /* of the configuration on disk since; code 0: none */
-	bool stopping;
 };
 
 /* Name, versions and routes; the limits are the caller's to set.  The context of its calls is a struct certd. */

@@ -2,38 +2,13 @@
 /* identityd/identityd.c - the Identity Service: start, new configurations, end */
 #include "device/identityd/identityd.h"
 
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/text.h"
-#include "core/sys/peer.h"
-#include "core/sys/sandbox.h"
 #include "device/identityd/identityd_inside.h"
 #include "device/service/slog.h"
 
-#define LOCK_NAME ".lock"
-
-static void
-warn(void *ctx, const char *text)
-{
-	(void)ctx;
-	slog(SLOG_WARN, "%s", text);
-}
-
 /* --- the configuration --- */
-
-/* "****@proxy:3128": who reads the log learns nothing of what stands before the host. */
-static void
-tell_proxy(const char *proxy)
-{
-	const char *at = strrchr(proxy, '@');
-
-	if (*proxy != 0)
-		slog(SLOG_INFO, "Detected HTTPS proxy server %s%s", at != NULL ? "****" : "", at != NULL ? at : proxy);
-}
 
 /* What is there belongs to the caller, on failure too. */
 static int
@@ -41,20 +16,17 @@ load(struct identityd_settings **out, struct toml **doc, const struct place *p, 
 {
 	int r;
 
-	if ((r = settings_load(doc, p, e)) != 0 || (r = identityd_settings_read(out, *doc, p, warn, NULL, e)) != 0)
+	if ((r = settings_load(doc, p, e)) != 0 || (r = identityd_settings_read(out, *doc, p, daemon_warn, NULL, e)) != 0)
 		return r;
-	tell_proxy((*out)->proxy);
+	daemon_tell_proxy((*out)->proxy);
 	return 0;
 }
 
-/* What is opened once: a change is told, and waits for a restart. */
 static void
 keep(char now[PLACE_MAX], const char *before, const char *key)
 {
-	if (strcmp(now, before) == 0)
-		return;
-	slog(SLOG_WARN, "%s has changed: that takes a restart", key);
-	text_copy(now, PLACE_MAX, before);
+	if (!daemon_unchanged(key, now, before))
+		text_copy(now, PLACE_MAX, before);
 }
 
 /* Everyone gets the new settings before the old ones go. */
@@ -66,11 +38,7 @@ put_in_force(struct identityd *d, struct identityd_settings *s, struct toml *doc
 
 	d->settings = s;
 	d->doc = doc;
-	d->loaded_at = clock_now();
-	d->last_error = (struct err){ 0 };
-	d->service.per_uid = s->max_requests;
-	if (d->api != NULL)
-		api_limit(d->api);
+	daemon_in_force(&d->daemon, s->max_requests);
 	keeper_configure(d->keeper);
 	provisioner_configure(d->provisioner);
 	registry_configure(d->registry);
@@ -79,26 +47,20 @@ put_in_force(struct identityd *d, struct identityd_settings *s, struct toml *doc
 }
 
 /* What cannot be taken changes nothing, neither what is in force nor any try that is under way. */
-static void
-reload(void *ctx)
+static int
+reload(void *ctx, struct err *e)
 {
 	struct identityd *d = ctx;
 	AUTO(identityd_settings) s = NULL;
 	AUTO(toml) doc = NULL;
-	struct err e;
+	int r;
 
-	if (d->stopping)
-		return;
-	slog(SLOG_INFO, "Detected change in config files. Updating config.");
-	if (load(&s, &doc, &d->place, &e) != 0) {
-		d->last_error = e;
-		slog(SLOG_WARN, "The configuration was not taken, the one before stays in force: %s", e.msg);
-		return;
-	}
+	if ((r = load(&s, &doc, &d->daemon.place, e)) != 0)
+		return r;
 	keep(s->homedir, d->settings->homedir, "homedir");
 	keep(s->socket, d->settings->socket, "endpoints.aziot_identityd");
 	put_in_force(d, TAKE(s), TAKE(doc));
-	slog(SLOG_INFO, "Config update finished.");
+	return 0;
 }
 
 /* --- while it runs --- */
@@ -128,7 +90,7 @@ on_tick(void *ctx)
 	struct identityd *d = ctx;
 
 	d->tick_ms = 0;
-	if (d->stopping)
+	if (d->daemon.stopping)
 		return;
 	identityd_wake(d, IDENTITYD_TICK_S);
 	keeper_tick(d->keeper);
@@ -136,106 +98,38 @@ on_tick(void *ctx)
 	registry_tick(d->registry);
 }
 
-static void
-on_drained(void *ctx)
+/* --- start and end --- */
+
+static int
+confine(void *ctx, struct err *e)
 {
-	struct identityd *d = ctx;
+	const struct identityd *d = ctx;
 
-	loop_stop(d->loop, 0);
+	(void)e;
+	daemon_confine(d->settings->homedir, d->worker);
+	return 0;
 }
-
-/* The first asks to finish what is under way, a second to end now. */
-static void
-on_stop(void *ctx, int signo)
-{
-	struct identityd *d = ctx;
-
-	(void)signo;
-	if (d->stopping) {
-		loop_stop(d->loop, 0);
-		return;
-	}
-	d->stopping = true;
-	peer_notify("STOPPING=1");
-	api_drain(d->api, on_drained, d);
-}
-
-static void
-on_hangup(void *ctx, int signo)
-{
-	(void)signo;
-	reload(ctx);
-}
-
-/* --- the start --- */
 
 /* Two of us would provision the same device. */
 static int
-lock_home(int *fd, const char *home, struct err *e)
+open_home(int *lock, const char *home, struct err *e)
 {
-	char path[PLACE_MAX + sizeof(LOCK_NAME)];
 	int r;
 
-	if ((r = state_open(home, e)) != 0)
+	if ((r = state_open(home, e)) != 0 || (r = daemon_lock(lock, home, "Identity Service", e)) != 0)
 		return r;
-	(void)snprintf(path, sizeof(path), "%s/%s", home, LOCK_NAME);
-	r = file_lock(fd, path, e);
-	if (r == 0)
-		state_sweep(home);
-	return r == E_EXISTS ? err_set(e, r, "%s: another Identity Service runs there", home) : r;
-}
-
-/*
- * Nothing is written outside of the home, and no program is started but the worker (with its loader), which confines
- * itself further.  Anchors and payloads may stand anywhere, so all is readable that the user may read.
- */
-static void
-confine(const struct identityd *d)
-{
-	const struct sandbox_path paths[] = {
-		{ .path = "/" }, { .path = d->settings->homedir, .write = true }, { .path = "/dev/null", .write = true },
-		{ .path = d->worker, .exec = true }, { .path = "/lib", .exec = true }, { .path = "/lib64", .exec = true },
-		{ .path = NULL },
-	};
-	const struct sandbox box = { .paths = paths, .network = true };
-	AUTO_BUF report = { 0 };
-	struct err e;
-	bool weak;
-
-	if (sandbox_enter(&box, &report, &weak, &e) != 0)
-		slog(SLOG_WARN, "the system does not let this process give up rights: %s", e.msg);
-	else
-		slog(weak ? SLOG_WARN : SLOG_INFO, "Confined: %s", buf_str(&report));
-}
-
-static int
-serve(struct identityd *d, struct err *e)
-{
-	struct place listen_at = d->place;
-	int r;
-
-	text_copy(listen_at.socket, sizeof(listen_at.socket), d->settings->socket);
-	if ((r = api_new(&d->api, d->loop, &d->service, &listen_at, d, e)) != 0)
-		return r;
-	confine(d);
-	d->watch = settings_watch_new(d->loop, &d->place, reload, d);
-	loop_on_signal(d->loop, SIGTERM, on_stop, d);
-	loop_on_signal(d->loop, SIGINT, on_stop, d);
-	loop_on_signal(d->loop, SIGHUP, on_hangup, d);
-	peer_notify("READY=1");
-	r = loop_run(d->loop);
-	slog(SLOG_INFO, "Stopped server.");
-	return r;
+	state_sweep(home);
+	return 0;
 }
 
 /* The parts know each other, so all are there before one is told what to do. */
 static void
 build(struct identityd *d)
 {
-	identityd_service(&d->service);
-	d->loop = loop_new();
-	d->tick = loop_timer_new(d->loop, on_tick, d);
-	d->tasks = tasks_new(d->loop, d->worker);
+	identityd_service(&d->daemon.service);
+	d->daemon.loop = loop_new();
+	d->tick = loop_timer_new(d->daemon.loop, on_tick, d);
+	d->tasks = tasks_new(d->daemon.loop, d->worker);
 	d->keeper = keeper_new(d);
 	d->provisioner = provisioner_new(d);
 	d->registry = registry_new(d);
@@ -246,31 +140,31 @@ build(struct identityd *d)
 static void
 tear_down(struct identityd *d)
 {
-	settings_watch_free(d->watch);
-	api_free(d->api);
+	daemon_close(&d->daemon);
 	registry_free(d->registry);
 	provisioner_free(d->provisioner);
 	keeper_free(d->keeper);
 	tasks_free(d->tasks);
 	loop_timer_free(d->tick);
-	loop_free(d->loop);
+	loop_free(d->daemon.loop);
 	identityd_settings_free(d->settings);
 	toml_free(d->doc);
 }
 
 static int
-run(struct identityd *d, struct err *e)
+run(void *ctx, struct err *e)
 {
+	struct identityd *d = ctx;
 	AUTO(identityd_settings) s = NULL;
 	AUTO(toml) doc = NULL;
 	AUTO_FD lock = -1;
 	int r;
 
-	if ((r = load(&s, &doc, &d->place, e)) != 0 || (r = lock_home(&lock, s->homedir, e)) != 0)
+	if ((r = load(&s, &doc, &d->daemon.place, e)) != 0 || (r = open_home(&lock, s->homedir, e)) != 0)
 		return r;
 	build(d);
 	put_in_force(d, TAKE(s), TAKE(doc));
-	r = serve(d, e);
+	r = daemon_serve(&d->daemon, d->settings->socket, d, e);
 	tear_down(d);
 	return r;
 }
@@ -278,15 +172,8 @@ run(struct identityd *d, struct err *e)
 int
 identityd_main(const struct place *p, const char *worker)
 {
-	struct identityd d = { .place = *p, .worker = worker };
-	struct err e;
+	struct identityd d = { .worker = worker, .daemon = { .name = "aziot_identityd", .place = *p, .ctx = &d, .run = run,
+		.reload = reload, .confine = confine } };
 
-	slog_open("aziot_identityd");
-	slog_filter(p->log_filter);
-	slog(SLOG_INFO, "Starting service...");
-	slog(SLOG_INFO, "Version - %s", ESTUARY_VERSION);
-	if (run(&d, &e) == 0)
-		return 0;
-	slog_fatal(&e);
-	return 1;
+	return daemon_main(&d.daemon);
 }

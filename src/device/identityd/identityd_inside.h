@@ -7,15 +7,14 @@
 #include "device/identityd/identityd.h"
 #include "device/identityd/state.h"
 #include "device/provision/tasks.h"
-#include "device/service/api.h"
+#include "device/service/daemon.h"
 
 #define IDENTITYD_TEMP "-temp" /* behind the IDs of the identity certificate and its key: the pair that is to follow */
 #define IDENTITYD_PAUSE_S (2 * 86400) /* longer than any pause before another try */
 #define IDENTITYD_TICK_S 60 /* how often times that are due are looked at, if nobody asks for sooner */
 
 struct identityd {
-	struct loop *loop;
-	struct place place;
+	struct daemon daemon;
 	const char *worker;                  /* path of the worker's executable */
 	struct identityd_settings *settings; /* in force */
 	struct toml *doc;                    /* what they were read from */
@@ -23,14 +22,8 @@ struct identityd {
 	struct keeper *keeper;
 	struct provisioner *provisioner;
 	struct registry *registry;
-	struct api *api;
-	struct api_service service;
-	struct settings_watch *watch;
 	struct loop_timer *tick;
 	uint64_t tick_ms;                    /* when that is, by clock_monotonic_ms(); 0: not armed */
-	int64_t loaded_at;                   /* when the settings in force were read */
-	struct err last_error;               /* of the configuration on disk since; code 0: none */
-	bool stopping;
 };
 
 /* identityd.c: is t still to come?  What is further off than any pause was set by another clock. */

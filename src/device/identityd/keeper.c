@@ -275,7 +275,7 @@ keeper_new(struct identityd *d)
 	struct keeper *k = mem_zalloc(sizeof(*k));
 
 	k->d = d;
-	k->late = loop_late_new(d->loop, on_late, k);
+	k->late = loop_late_new(d->daemon.loop, on_late, k);
 	return k;
 }
 

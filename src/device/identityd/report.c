@@ -8,11 +8,11 @@ configuration(const struct identityd *d)
 {
 	json_t *v = json_object(), *files = json_array();
 
-	(void)json_array_append_new(files, json_string(d->place.config_file));
-	(void)json_array_append_new(files, json_string(d->place.config_dir));
+	(void)json_array_append_new(files, json_string(d->daemon.place.config_file));
+	(void)json_array_append_new(files, json_string(d->daemon.place.config_dir));
 	(void)json_object_set_new(v, "files", files);
-	(void)json_object_set_new(v, "loaded_at", json_integer(d->loaded_at));
-	json_setf(v, "last_error", "%s", d->last_error.code != 0 ? d->last_error.msg : "");
+	(void)json_object_set_new(v, "loaded_at", json_integer(d->daemon.loaded_at));
+	json_setf(v, "last_error", "%s", d->daemon.last_error.code != 0 ? d->daemon.last_error.msg : "");
 	return v;
 }
 

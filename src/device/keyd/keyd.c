@@ -2,7 +2,6 @@
 /* keyd/keyd.c - the Keys Service: from its configuration to its last answer */
 #include "device/keyd/keyd.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,32 +12,20 @@
 #include "core/base/mem.h"
 #include "core/custody/file_custody.h"
 #include "core/custody/soft_key.h"
-#include "core/sys/peer.h"
 #include "core/sys/sandbox.h"
 #include "device/keyd/desk.h"
+#include "device/service/daemon.h"
 #include "device/service/slog.h"
 
 #define LOCK_NAME "keyd.lock"
 
 struct service {
-	struct place place;
+	struct daemon daemon;
 	struct keyd_settings *settings;
 	struct store *store;
 	struct desk desk;
-	struct api_service rules;
-	struct api *api;
-	struct loop *loop;
-	struct settings_watch *watch;
 	int lock;
-	bool draining;
 };
-
-static void
-warn(void *ctx, const char *text)
-{
-	(void)ctx;
-	slog(SLOG_WARN, "%s", text);
-}
 
 static int
 read_settings(struct keyd_settings **out, const struct place *p, struct err *e)
@@ -46,7 +33,7 @@ read_settings(struct keyd_settings **out, const struct place *p, struct err *e)
 	AUTO(toml) doc = NULL;
 	int r = settings_load(&doc, p, e);
 
-	return r == 0 ? keyd_settings_read(out, doc, p, warn, NULL, e) : r;
+	return r == 0 ? keyd_settings_read(out, doc, p, daemon_warn, NULL, e) : r;
 }
 
 /* --- while it runs --- */
@@ -83,50 +70,20 @@ inherit_binding(struct keyd_settings *set, const char *home, struct err *e)
 	return 0;
 }
 
-static void
-reload(void *ctx)
+static int
+reload(void *ctx, struct err *e)
 {
 	struct service *s = ctx;
 	AUTO(keyd_settings) next = NULL;
-	struct err e;
+	int r;
 
-	slog(SLOG_INFO, "Detected change in config files. Updating config.");
 	/* By the home that is in use: another one in the new settings waits for a restart. */
-	if (read_settings(&next, &s->place, &e) != 0 || inherit_binding(next, s->settings->home, &e) != 0) {
-		slog(SLOG_WARN, "The configuration stays as it was: %s", e.msg);
-		return;
-	}
+	if ((r = read_settings(&next, &s->daemon.place, e)) != 0 || (r = inherit_binding(next, s->settings->home, e)) != 0)
+		return r;
 	if (keyd_settings_adopt(s->settings, next))
 		slog(SLOG_WARN, "Only principals, [handles] and max_requests change in a running service: the rest needs a restart.");
-	s->rules.per_uid = s->settings->max_requests;
-	api_limit(s->api);
-	slog(SLOG_INFO, "Config update finished.");
-}
-
-static void
-on_hangup(void *ctx, int signo)
-{
-	(void)signo;
-	reload(ctx);
-}
-
-static void
-stopped(void *ctx)
-{
-	struct service *s = ctx;
-
-	loop_stop(s->loop, 0);
-}
-
-static void
-on_end(void *ctx, int signo)
-{
-	struct service *s = ctx;
-
-	(void)signo;
-	if (!s->draining)
-		api_drain(s->api, stopped, s);
-	s->draining = true;
+	daemon_in_force(&s->daemon, s->settings->max_requests);
+	return 0;
 }
 
 /* --- confinement --- */
@@ -156,8 +113,9 @@ parent_of(char out[PLACE_MAX], const char *path)
 }
 
 static int
-confine(const struct service *s, struct err *e)
+confine(void *ctx, struct err *e)
 {
+	const struct service *s = ctx;
 	const struct keyd_settings *set = s->settings;
 	struct sandbox_path *paths = mem_zalloc_n(set->n_preloaded + 4, sizeof(*paths));
 	char (*parents)[PLACE_MAX] = mem_zalloc_n(set->n_preloaded + 1, sizeof(*parents));
@@ -168,8 +126,8 @@ confine(const struct service *s, struct err *e)
 	int r;
 
 	paths[n++] = (struct sandbox_path){ set->home, true };
-	paths[n++] = (struct sandbox_path){ parent_of(parents[0], s->place.config_file), false };
-	paths[n++] = (struct sandbox_path){ s->place.config_dir, false };
+	paths[n++] = (struct sandbox_path){ parent_of(parents[0], s->daemon.place.config_file), false };
+	paths[n++] = (struct sandbox_path){ s->daemon.place.config_dir, false };
 	for (size_t i = 0; i < set->n_preloaded; i++)
 		if (set->preloaded[i].path != NULL)
 			paths[n++] = (struct sandbox_path){ parent_of(parents[i + 1], set->preloaded[i].path), false };
@@ -198,61 +156,41 @@ open_home(struct service *s, struct err *e)
 	return r == 0 ? store_new(&s->store, s->settings, e) : r;
 }
 
-static int
-start(struct service *s, struct err *e)
-{
-	int r = read_settings(&s->settings, &s->place, e);
-
-	if (r != 0 || (r = open_home(s, e)) != 0)
-		return r;
-	if (s->settings->socket != NULL)
-		(void)snprintf(s->place.socket, sizeof(s->place.socket), "%s", s->settings->socket);
-	s->desk = (struct desk){ s->store, s->settings };
-	s->rules = (struct api_service){
-		.name = "aziot-keyd", .versions = desk_versions, .routes = desk_routes,
-		.per_uid = s->settings->max_requests, .close_when_full = s->settings->close_when_full,
-	};
-	s->loop = loop_new();
-	loop_on_signal(s->loop, SIGTERM, on_end, s);
-	loop_on_signal(s->loop, SIGINT, on_end, s);
-	loop_on_signal(s->loop, SIGHUP, on_hangup, s);
-	if ((r = api_new(&s->api, s->loop, &s->rules, &s->place, &s->desk, e)) != 0)
-		return r;
-	s->watch = settings_watch_new(s->loop, &s->place, reload, s);
-	return confine(s, e);
-}
-
 static void
 finish(struct service *s)
 {
-	settings_watch_free(s->watch);
-	api_free(s->api);
-	loop_free(s->loop);
+	daemon_close(&s->daemon);
+	loop_free(s->daemon.loop);
 	store_free(s->store);
 	keyd_settings_free(s->settings);
 	fd_autoclose(&s->lock);
 }
 
+static int
+run(void *ctx, struct err *e)
+{
+	struct service *s = ctx;
+	int r;
+
+	if (!soft_key_wipe_always())
+		slog(SLOG_WARN, "Keys may leave traces in memory.");
+	s->daemon.loop = loop_new();
+	if ((r = read_settings(&s->settings, &s->daemon.place, e)) == 0 && (r = open_home(s, e)) == 0) {
+		s->desk = (struct desk){ s->store, s->settings };
+		s->daemon.service = (struct api_service){ .name = "aziot-keyd", .versions = desk_versions, .routes = desk_routes,
+			.close_when_full = s->settings->close_when_full };
+		daemon_in_force(&s->daemon, s->settings->max_requests);
+		r = daemon_serve(&s->daemon, s->settings->socket, &s->desk, e);
+	}
+	finish(s);
+	return r;
+}
+
 int
 keyd_main(const struct place *p)
 {
-	struct service s = { .place = *p, .lock = -1 };
-	struct err e;
-	int status = 1;
+	struct service s = { .lock = -1, .daemon = { .name = "aziot_keyd", .place = *p, .ctx = &s, .run = run, .reload = reload,
+		.confine = confine } };
 
-	slog_open("aziot_keyd");
-	slog_filter(p->log_filter);
-	slog(SLOG_INFO, "Starting service...");
-	slog(SLOG_INFO, "Version - " ESTUARY_VERSION);
-	if (!soft_key_wipe_always())
-		slog(SLOG_WARN, "Keys may leave traces in memory.");
-	if (start(&s, &e) == 0) {
-		peer_notify("READY=1");
-		status = loop_run(s.loop);
-		slog(SLOG_INFO, "Stopped server.");
-	} else {
-		slog_fatal(&e);
-	}
-	finish(&s);
-	return status;
+	return daemon_main(&s.daemon);
 }

@@ -168,7 +168,7 @@ on_client_end(void *ctx, pid_t pid, int status)
 {
 	(void)ctx;
 	(void)pid;
-	loop_stop(d.loop, WIFEXITED(status) ? WEXITSTATUS(status) : 99);
+	loop_stop(d.daemon.loop, WIFEXITED(status) ? WEXITSTATUS(status) : 99);
 }
 
 /* Run the clients' side; what it found wrong was printed, and fails the test. */
@@ -180,40 +180,41 @@ with_service(void (*client)(void))
 	struct err e;
 	pid_t pid;
 
-	d = (struct certd){ .place = kit_place() };
-	assert_int_equal(chmod(d.place.prefix, 0755), 0);
+	d = (struct certd){ .daemon.place = kit_place() };
+	assert_int_equal(chmod(d.daemon.place.prefix, 0755), 0);
 	kit_cert(&cert, k, "pump-7");
 	kit_csr(&csr_pem, k, "pump-7");
 	buf_printf(&text, "homedir_path = \"%s/home\"\n[preloaded_certs]\npre = \"file://%s/pre.pem\"\n"
 	    "[cert_issuance]\nx = { method = \"self_signed\" }\n"
 	    "busy = { method = \"est\", url = \"https://busy/\", anonymous = true }\n"
 	    "slow = { method = \"est\", url = \"https://slow/\", anonymous = true }\n"
-	    "[[principal]]\nuid = 12345\ncerts = [\"mine*\"]\n[cert_issuance.est]\ntrusted_certs = [\"mine-ca\"]\n", d.place.prefix, d.place.prefix);
-	d.settings = kit_settings(&d.place, buf_str(&text));
+	    "[[principal]]\nuid = 12345\ncerts = [\"mine*\"]\n[cert_issuance.est]\ntrusted_certs = [\"mine-ca\"]\n",
+	    d.daemon.place.prefix, d.daemon.place.prefix);
+	d.settings = kit_settings(&d.daemon.place, buf_str(&text));
 	assert_int_equal(certs_write(d.settings, "mine-ca", bytes_of_buf(&cert), NULL), 0);
 	buf_free(&text);
-	d.loop = loop_new();
-	worker_timer = loop_timer_new(d.loop, worker_answers, NULL);
-	d.issuer = issuer_new(d.loop, NULL, NULL);
+	d.daemon.loop = loop_new();
+	worker_timer = loop_timer_new(d.daemon.loop, worker_answers, NULL);
+	d.issuer = issuer_new(d.daemon.loop, NULL, NULL);
 	issuer_configure(d.issuer, d.settings);
-	certd_service(&d.service);
-	d.service.per_uid = 10;
-	if (api_new(&d.api, d.loop, &d.service, &d.place, &d, &e) != 0)
+	certd_service(&d.daemon.service);
+	d.daemon.service.per_uid = 10;
+	if (api_new(&d.daemon.api, d.daemon.loop, &d.daemon.service, &d.daemon.place, &d, &e) != 0)
 		fail_msg("%s", e.msg);
-	assert_int_equal(chmod(d.place.socket, 0666), 0);
+	assert_int_equal(chmod(d.daemon.place.socket, 0666), 0);
 	pid = fork();
 	if (pid == 0) {
 		client();
 		_exit(0);
 	}
-	loop_on_child(d.loop, pid, on_client_end, NULL);
-	assert_int_equal(loop_run(d.loop), 0);
-	api_free(d.api);
+	loop_on_child(d.daemon.loop, pid, on_client_end, NULL);
+	assert_int_equal(loop_run(d.daemon.loop), 0);
+	api_free(d.daemon.api);
 	issuer_free(d.issuer);
 	loop_timer_free(worker_timer);
-	loop_free(d.loop);
+	loop_free(d.daemon.loop);
 	certd_settings_free(d.settings);
-	kit_remove(&d.place);
+	kit_remove(&d.daemon.place);
 	buf_free(&cert);
 	buf_free(&csr_pem);
 	buf_free(&kit_warnings);
@@ -226,7 +227,7 @@ ask(const char *method, const char *target, const char *body, unsigned status, c
 	struct local_answer a = { 0 };
 	struct err e;
 
-	if (local_run(&a, d.place.socket, method, target, bytes_of(body), 20000, &e) != 0) {
+	if (local_run(&a, d.daemon.place.socket, method, target, bytes_of(body), 20000, &e) != 0) {
 		printf("%s %s: %s\n", method, target, e.msg);
 		_exit(1);
 	}
@@ -278,7 +279,7 @@ store_and_read(void)
 	ask("DELETE", "/certificates/z" V, "", 204, "");
 	ask("GET", "/certificates/in-doubt" V, "", 503, "its key is just being replaced");
 	ask("GET", "/certificates/z" V, "", 400, "not found");
-	(void)snprintf(path, sizeof(path), "%s/pre.pem", d.place.prefix);
+	(void)snprintf(path, sizeof(path), "%s/pre.pem", d.daemon.place.prefix);
 	kit_write(path, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
 	ask("GET", "/certificates/pre" V, "", 500, "{\"message\":\"internal error\"}");
 	buf_printf(&both, "%s-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n", buf_str(&cert));
@@ -395,7 +396,7 @@ beside_a_slow_server(void)
 	if (fork() == 0) {
 		struct local_answer a = { 0 };
 
-		(void)!local_run(&a, d.place.socket, "POST", "/certificates" V,
+		(void)!local_run(&a, d.daemon.place.socket, "POST", "/certificates" V,
 		    bytes_of(object("certId", "slow", "csr", buf_str(&csr_pem))), 3000, NULL);
 		_exit(0);
 	}
