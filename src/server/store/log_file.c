@@ -7,7 +7,7 @@
 
 #include "core/base/mem.h"
 
-#define HELD_MAX 65536
+#define HELD_MAX 65536 /* the default VFS writes less than 131072 octets at one time */
 
 /* What stands behind the default VFS's own file in memory. */
 struct log_file {
@@ -43,8 +43,10 @@ log_write(sqlite3_file *file, const void *p, int n, sqlite3_int64 at)
 	struct log_file *f = of(file);
 	int rc;
 
-	if ((at != f->at + f->n || n > HELD_MAX - f->n) && (rc = flush(file)) != SQLITE_OK)
+	if ((at != f->at + f->n || n > HELD_MAX - f->n) && (rc = flush(file)) != SQLITE_OK) {
+		f->n = 0; /* the commit has failed, and the next one begins at its place */
 		return rc;
+	}
 	if (n > HELD_MAX)
 		return f->real->xWrite(file, p, n, at);
 	if (f->n == 0)
@@ -81,14 +83,18 @@ log_size(sqlite3_file *file, sqlite3_int64 *out)
 	return rc != SQLITE_OK ? rc : of(file)->real->xFileSize(file, out);
 }
 
+/* Of a commit that fails here nothing may come into the log later, nor stay there: it would be taken for one that did not. */
 static int
 log_sync(sqlite3_file *file, int flags)
 {
 	struct log_file *f = of(file);
+	bool wrote = f->n != 0;
 	int rc = flush(file);
 
-	f->n = 0; /* of a commit that fails nothing may come into the log later */
-	return rc != SQLITE_OK ? rc : f->real->xSync(file, flags);
+	f->n = 0;
+	if (rc == SQLITE_OK && (rc = f->real->xSync(file, flags)) != SQLITE_OK && wrote)
+		(void)f->real->xTruncate(file, f->at);
+	return rc;
 }
 
 static int
@@ -107,9 +113,12 @@ open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int
 	struct log_file *f = of(file);
 
 	(void)vfs;
-	if (rc != SQLITE_OK || (flags & SQLITE_OPEN_WAL) == 0)
-		return rc;
+	if (rc != SQLITE_OK || (flags & SQLITE_OPEN_WAL) == 0 ||
+	    (file->pMethods->xDeviceCharacteristics(file) & SQLITE_IOCAP_POWERSAFE_OVERWRITE) == 0)
+		return rc; /* without that, SQLite writes after a sync, too */
 	*f = (struct log_file){ .real = file->pMethods, .ours = *file->pMethods, .held = mem_zalloc(HELD_MAX) };
+	if (f->ours.iVersion > 3)
+		f->ours.iVersion = 3; /* as much as was copied */
 	f->ours.xWrite = log_write;
 	f->ours.xRead = log_read;
 	f->ours.xTruncate = log_truncate;
