@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* est/attrs.c - CSR attributes: what a server wants to see in requests (RFC 8951 4, RFC 9908 3) */
-#include "core/est/est.h"
+#include "core/est/est_inside.h"
 
 /* --- writing --- */
 
@@ -89,20 +89,6 @@ put_san(struct buf *b, const struct sans *sans)
 	der_finish(b, extension);
 }
 
-static void
-put_client_auth(struct buf *b)
-{
-	size_t extension = der_begin(b, DER_SEQUENCE), value, list;
-
-	der_put_oid(b, oid_contents(OID_EKU));
-	value = der_begin(b, DER_OCTET_STRING);
-	list = der_begin(b, DER_SEQUENCE);
-	der_put_oid(b, oid_contents(OID_CLIENT_AUTH));
-	der_finish(b, list);
-	der_finish(b, value);
-	der_finish(b, extension);
-}
-
 /* RFC 9908 3.2: exactly one such attribute, exactly one Extensions in its SET, no extension twice. */
 static void
 put_extensions(struct buf *b, const struct est_attrs_want *w)
@@ -113,7 +99,7 @@ put_extensions(struct buf *b, const struct est_attrs_want *w)
 	if (w->san_hint != NULL && w->san_hint->n != 0)
 		put_san(b, w->san_hint);
 	if (w->client_auth)
-		put_client_auth(b);
+		est_put_client_auth(b);
 	der_finish(b, extensions);
 	close_attribute(b, a);
 }

@@ -2,6 +2,8 @@
 /* est/renewal.c - the request that repeats a certificate's names octet for octet (RFC 7030 4.2.2) */
 #include "core/est/client.h"
 
+#include "core/est/est_inside.h"
+
 /* The Extension TLVs of a certificate that its renewal repeats, and what it asks for beside them. */
 struct repeated {
 	struct bytes san, bc, ku;
@@ -47,8 +49,8 @@ find_repeated(struct repeated *out, const struct cert *c, struct err *e)
 	return der_end(&list, "certificate: extensions", e);
 }
 
-static void
-put_client_auth(struct buf *b)
+void
+est_put_client_auth(struct buf *b)
 {
 	size_t extension = der_begin(b, DER_SEQUENCE), value, list;
 
@@ -76,7 +78,7 @@ put_extension_request(struct buf *b, const struct repeated *r)
 	der_put_raw(b, r->bc);
 	der_put_raw(b, r->ku);
 	if (r->client_auth)
-		put_client_auth(b);
+		est_put_client_auth(b);
 	der_finish(b, extensions);
 	der_finish(b, set);
 	der_finish(b, attribute);

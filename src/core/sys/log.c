@@ -37,9 +37,8 @@ log_set_level(enum log_level new_least)
 	least = new_least;
 }
 
-/* write() that does not wait: the flags of a descriptor that others share stay alone. */
-static ssize_t
-write_now(int fd, struct bytes b)
+ssize_t
+log_write(int fd, struct bytes b)
 {
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
 	ssize_t n = send(fd, b.p, b.n, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -66,7 +65,7 @@ put_line(const char *level, const char *event, struct bytes text)
 		buf_put_u8(&line, ' ');
 	text_escape(&line, text); /* TEXT_MAX octets become at most four times as many */
 	buf_put_u8(&line, '\n');
-	n = write_now(STDERR_FILENO, bytes_of_buf(&line));
+	n = log_write(STDERR_FILENO, bytes_of_buf(&line));
 	if (n < 0)
 		return false;
 	torn = (size_t)n < line.n;

@@ -3,6 +3,8 @@
 #ifndef CORE_SYS_LOG_H
 #define CORE_SYS_LOG_H
 
+#include <sys/types.h>
+
 #include "core/base/bytes.h"
 
 enum log_level { L_ERROR, L_WARN, L_NOTE, L_DEBUG };
@@ -15,5 +17,8 @@ enum log_level { L_ERROR, L_WARN, L_NOTE, L_DEBUG };
 void log_open(const char *role);
 void log_set_level(enum log_level least);
 void log_event(enum log_level level, const char *event, const char *fmt, ...) PRINTF(3, 4);
+
+/* write() that does not wait: the flags of a descriptor that others share stay alone.  For what writes lines of its own. */
+ssize_t log_write(int fd, struct bytes b) MUST_CHECK;
 
 #endif

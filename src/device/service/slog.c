@@ -3,16 +3,15 @@
 #include "device/service/slog.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/text.h"
+#include "core/sys/log.h"
 
 #define MODULE_MAX   64
 #define TEXT_MAX_LEN ((size_t)8 * 1024)  /* of one event, all lines; what is longer is cut */
@@ -111,20 +110,6 @@ slog_filter(const char *text)
 
 /* --- the lines --- */
 
-/* write() that does not wait: the flags of a descriptor that others share stay alone. */
-static ssize_t
-write_now(int fd, struct bytes b)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	ssize_t n = send(fd, b.p, b.n, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-	if (n >= 0 || errno != ENOTSOCK)
-		return n;
-	if (poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0)
-		return -1;
-	return write(fd, b.p, b.n);
-}
-
 static bool
 put_line(enum slog_level level, struct bytes text)
 {
@@ -141,7 +126,7 @@ put_line(enum slog_level level, struct bytes text)
 		buf_printf(&line, "[%s] ", module_name);
 	buf_put_bytes(&line, bytes_of_buf(&safe));
 	buf_put_u8(&line, '\n');
-	n = write_now(STDERR_FILENO, bytes_of_buf(&line));
+	n = log_write(STDERR_FILENO, bytes_of_buf(&line));
 	if (n < 0)
 		return false;
 	torn = (size_t)n < line.n;
