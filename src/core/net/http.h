@@ -78,7 +78,8 @@ size_t http_server_connections(const struct http_server *s);
 const char *http_id(const struct http_request *r);
 int http_tag(const struct http_request *r);
 const char *http_method(const struct http_request *r);
-const char *http_path(const struct http_request *r);    /* percent-decoded once, UTF-8, no NUL, begins with '/', no "." or ".." segments left (those are refused) */
+/* Percent-decoded once, UTF-8, no NUL, begins with '/', no "." or ".." segments left (those are refused). */
+const char *http_path(const struct http_request *r);
 const char *http_raw_path(const struct http_request *r); /* what stands before '?', octet for octet */
 const char *http_query(const struct http_request *r);   /* after '?', raw; "" when none */
 const char *http_header(const struct http_request *r, const char *name);   /* first value, or NULL; name in any case */
