@@ -2,18 +2,6 @@
 /* certd/test_rotation.c - power cuts after every durable step, and what other services and hands leave behind */
 #include "world.h"
 
-/* A device with a proved first generation, shortly before its renewal is due. */
-static void
-live_until_due(void)
-{
-	assert_int_equal(need(), 0);
-	pass(10 * MINUTE_S, MINUTE_S);
-	assert_int_equal(credential()->gen.state, GEN_IDLE);
-	assert_true(credential()->gen.proved);
-	had_pair = true;
-	world_now = rotation_renew_at(credential()) - 1;
-}
-
 static bool
 exists(enum generation_file f)
 {
@@ -341,7 +329,7 @@ a_disk_that_is_full_stops_nothing_but_the_renewal(void **state)
 	live_until_due();
 	disk_full = true;
 	pass(HOUR_S, MINUTE_S);
-	assert_int_equal(server.issued, 1);
+	assert_int_equal(server.issued, 0);
 	assert_true(rotation_usable(credential(), world_now));
 	disk_full = false;
 	pass(7 * HOUR_S, MINUTE_S); /* more than the longest pause */

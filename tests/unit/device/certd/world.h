@@ -686,4 +686,25 @@ world_close(void **state)
 	return nftw(home_now, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+/* A device with a proved first generation. */
+static inline void
+live(void)
+{
+	assert_int_equal(need(), 0);
+	pass(10 * MINUTE_S, MINUTE_S);
+	assert_int_equal(credential()->gen.state, GEN_IDLE);
+	assert_true(credential()->gen.proved);
+	had_pair = true;
+	server.asked = server.issued = server.probed = 0;
+	told[0] = 0;
+}
+
+/* Shortly before its renewal is due. */
+static inline void
+live_until_due(void)
+{
+	live();
+	world_now = rotation_renew_at(credential()) - 1;
+}
+
 #endif
