@@ -373,7 +373,8 @@ const struct verb quickstart_verbs[] = {
 	{ .group = NULL, .name = "quickstart", .help = "Make a server and run it: CAs, labels, an operator, a first code", .run = quickstart,
 	  .text = "Makes a directory with a configuration, starts estuaryd on it and gives it what devices need: a root and an issuing CA, "
 	      "the server's TLS certificate, the labels idevid, ldevid (also the default) and edge-ca, an operator's token, "
-	      "a one-time code, and an ID scope and itself as a hub for devices that provision themselves ('estuary group create'). Prints a line to paste on a first device, and stays until SIGINT or SIGTERM.\n\n"
+	      "a one-time code, and an ID scope and itself as a hub for devices that provision themselves ('estuary group create'). "
+	      "Prints a line to paste on a first device, and stays until SIGINT or SIGTERM.\n\n"
 	      "Run again on the same directory it starts what is there and completes what is missing. It renews the TLS "
 	      "certificate when a third of its life is left, at the start and while it runs. Everything that a program wants to know is in "
 	      "quickstart.json in the directory: est_url, dps_endpoint, id_scope, operator_url, public_url, root_file, root_pin, code, "

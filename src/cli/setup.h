@@ -28,7 +28,8 @@ int setup_labels(struct setup *s, struct err *e) MUST_CHECK;   /* the mode's pro
 int setup_user(struct setup *s, struct err *e) MUST_CHECK;     /* the user whom all devices share, where the mode has one */
 int setup_operator(struct setup *s, struct err *e) MUST_CHECK; /* operator_token into doc */
 int setup_code(struct setup *s, struct err *e) MUST_CHECK;     /* code into doc, where the mode has one */
-int setup_provisioning(struct setup *s, struct err *e) MUST_CHECK; /* ID scope and, where there is no hub, this server for one; id_scope, dps_endpoint into doc */
+/* ID scope and, where there is no hub, this server for one; id_scope, dps_endpoint into doc */
+int setup_provisioning(struct setup *s, struct err *e) MUST_CHECK;
 
 /* Write doc to dir/quickstart.json. */
 int setup_save(const struct setup *s, struct err *e) MUST_CHECK;

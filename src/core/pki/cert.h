@@ -53,7 +53,10 @@ struct cert {
 	struct sans sans;
 };
 
-/* Parse one DER certificate, nothing after it.  Names that name_parse() refuses leave subject_known false; the rest must be right.  E_FORMAT, E_TOOBIG. */
+/*
+ * Parse one DER certificate, nothing after it.  Names that name_parse() refuses leave subject_known false; the rest must be
+ * right.  E_FORMAT, E_TOOBIG.
+ */
 int cert_parse(struct cert *out, struct bytes der, struct err *e) MUST_CHECK;
 /* The same without the two digests, which stay zero. */
 int cert_read(struct cert *out, struct bytes der, struct err *e) MUST_CHECK;

@@ -45,7 +45,10 @@ void engine_need(struct engine *en, const char *cert_id, const struct name *subj
  * the Keys Service does not say.
  */
 void engine_settled(struct engine *en, const char *cert_id, engine_ready fn, void *ctx);
-/* What an exchange said of a credential: taken (proves it), or refused (counts towards a rollback; and unproved or not, the next need enrols anew by the bootstrap). */
+/*
+ * What an exchange said of a credential: taken (proves it), or refused (counts towards a rollback; and unproved or not, the
+ * next need enrols anew by the bootstrap).
+ */
 void engine_used(struct engine *en, const char *cert_id, bool taken);
 /* An exchange that was told it may use a credential is over, and says nothing of it: there was no connection, say. */
 void engine_returned(struct engine *en, const char *cert_id);

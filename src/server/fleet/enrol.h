@@ -54,7 +54,10 @@ void enrol_clear(struct enrol *x);
  */
 int enrol_decide(struct enrol *x, struct fleet *f, const struct proto_enrol *q, const struct enrol_operator *op_request,
     int64_t now, struct err *e) MUST_CHECK;
-/* Write the outcome (certificate, device, credential, audit record, event) inside the caller's transaction.  signature: of x->tbs, for ENROL_ISSUE. */
+/*
+ * Write the outcome (certificate, device, credential, audit record, event) inside the caller's transaction.  signature: of
+ * x->tbs, for ENROL_ISSUE.
+ */
 int enrol_record(struct enrol *x, struct fleet *f, struct bytes signature, int64_t now, struct err *e) MUST_CHECK;
 /* Turn a decision into a refusal, e.g. when the signer is away. */
 void enrol_refuse(struct enrol *x, unsigned status, const char *reason, const char *fmt, ...) PRINTF(4, 5);

@@ -53,7 +53,8 @@ int provision_decide(struct provision *p, struct fleet *f, const struct proto_as
 /* Write the outcome (registration, modules, device's last contact, audit record) inside the caller's transaction. */
 int provision_record(struct provision *p, struct fleet *f, const struct proto_ask *q, int64_t now, struct err *e) MUST_CHECK;
 /* Turn a decision into a refusal: nothing is written but the record. */
-void provision_refuse(struct provision *p, const struct proto_ask *q, unsigned status, const char *reason, const char *fmt, ...) PRINTF(5, 6);
+void provision_refuse(struct provision *p, const struct proto_ask *q, unsigned status, const char *reason,
+    const char *fmt, ...) PRINTF(5, 6);
 /* Put the chain that was issued (DER, leaf first) into the body. */
 void provision_issued(struct provision *p, const struct bytes *chain, size_t n);
 

@@ -390,7 +390,8 @@ registration_row_put(struct db *d, struct registration_row *r, struct err *e)
 	    "substatus = excluded.substatus, operation = excluded.operation, error_code = excluded.error_code, "
 	    "error_text = excluded.error_text, cert = excluded.cert, key = excluded.key, key_expires = excluded.key_expires, "
 	    "payload = excluded.payload, updated_at = excluded.updated_at, issued = excluded.issued "
-	    "RETURNING id", "issssssisbbibiii", r->enrolment, r->registration, r->device_id, r->hub, r->status, r->substatus, r->operation, r->error_code, r->error_text,
+	    "RETURNING id", "issssssisbbibiii", r->enrolment, r->registration, r->device_id, r->hub, r->status, r->substatus,
+	    r->operation, r->error_code, r->error_text,
 	    digest(r->has_cert, r->cert), octets(&r->key), r->key_expires, octets(&r->payload), r->created_at, r->updated_at,
 	    (int64_t)r->issued);
 
