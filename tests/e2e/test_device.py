@@ -144,6 +144,7 @@ def test_at_eighty_percent_of_two_minutes_an_identity_is_renewed(device, server,
     device.start()
     ask(device, pair.cn)
     first = device.cert(IDENTITY)
+    wait_for("the identity to be settled", lambda: device.credential(IDENTITY)["state"] == "idle")
     due = device.credential(IDENTITY)["next_renewal"]
     begin, life = first.not_valid_before, (first.not_valid_after - first.not_valid_before).total_seconds()
     assert life == 120
