@@ -179,15 +179,16 @@ end_switch(struct keeper *k)
 	loop_late_ask(k->late);
 }
 
+/* A task on the pair that is to follow. */
 static void
-delete_temp(struct keeper *k, tasks_done fn)
+ask_of_temp(struct keeper *k, enum task_kind kind, tasks_done fn)
 {
 	json_t *args = cloud_local_args(k->d);
 	char temp[ID_MAX];
 
 	temp_of(temp, settings(k)->cert);
 	json_setf(args, "id", "%s", temp);
-	k->working = tasks_run(k->d->tasks, TASK_CERT_DELETE, args, fn, k);
+	k->working = tasks_run(k->d->tasks, kind, args, fn, k);
 }
 
 /* The new pair is in its place: now the service's word on it is in force too. */
@@ -212,7 +213,7 @@ on_put(void *ctx, const struct task_result *r)
 	    provisioner_confirmed(k->d->provisioner, answer, &e) != 0)
 		slog(SLOG_ERROR, "provisioning: %s", e.msg);
 	end_switch(k);
-	delete_temp(k, on_temp_deleted);
+	ask_of_temp(k, TASK_CERT_DELETE, on_temp_deleted);
 }
 
 static void
@@ -276,7 +277,7 @@ static void
 drop_new(struct keeper *k)
 {
 	slog(SLOG_ERROR, "The service refused the new certificate '%s' %d times: it is given up.", settings(k)->cert, NO_MORE);
-	delete_temp(k, on_dropped);
+	ask_of_temp(k, TASK_CERT_DELETE, on_dropped);
 }
 
 static void
@@ -408,17 +409,6 @@ on_resumed(void *ctx, const struct task_result *r)
 	}
 }
 
-static void
-resume(struct keeper *k)
-{
-	json_t *args = cloud_local_args(k->d);
-	char temp[ID_MAX];
-
-	temp_of(temp, settings(k)->cert);
-	json_setf(args, "id", "%s", temp);
-	k->working = tasks_run(k->d->tasks, TASK_CERT_GET, args, on_resumed, k);
-}
-
 /* When there is something to do about a renewal: later than k->next, if that is a time; 0: never. */
 static int64_t
 due_at(const struct keeper *k)
@@ -447,7 +437,7 @@ renewal_advance(struct keeper *k)
 	if (k->step == STEP_ISSUING)
 		issue(k, false);
 	else if (k->step != STEP_IDLE)
-		resume(k);
+		ask_of_temp(k, TASK_CERT_GET, on_resumed);
 	else
 		begin(k);
 }

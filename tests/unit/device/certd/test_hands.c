@@ -186,6 +186,18 @@ copy_is(const struct buf *pem)
 	return strstr(path, "/certs/estid-") != NULL && file_is(path, pem);
 }
 
+/* The same, with a first renewal: the copy is no longer the birth certificate. */
+static void
+be_born_and_renewed(struct buf *pem, int64_t life)
+{
+	struct err e;
+
+	be_born(pem, life);
+	assert_int_equal(engine_renew_now(engine, ID, &e), 0);
+	pass(HOUR_S, MINUTE_S);
+	assert_false(copy_is(pem));
+}
+
 static void
 a_birth_certificate_is_copied_and_the_copy_is_renewed_with_its_key(void **state)
 {
@@ -241,10 +253,7 @@ a_copy_that_is_deleted_is_taken_anew_from_the_birth_certificate(void **state)
 	struct err e;
 
 	(void)state;
-	be_born(&pem, 90 * DAY_S);
-	assert_int_equal(engine_renew_now(engine, ID, &e), 0);
-	pass(HOUR_S, MINUTE_S);
-	assert_false(copy_is(&pem));
+	be_born_and_renewed(&pem, 90 * DAY_S);
 	assert_int_equal(certs_path(path, &settings, ID, &e), 0);
 	assert_int_equal(__real_unlink(path), 0);
 	restart();
@@ -256,13 +265,9 @@ static void
 a_copy_that_ended_gives_way_to_the_birth_certificate_that_has_not(void **state)
 {
 	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX);
-	struct err e;
 
 	(void)state;
-	be_born(&pem, 3650 * DAY_S);
-	assert_int_equal(engine_renew_now(engine, ID, &e), 0);
-	pass(HOUR_S, MINUTE_S);
-	assert_false(copy_is(&pem));
+	be_born_and_renewed(&pem, 3650 * DAY_S);
 	server.down = true;
 	had_pair = false;
 	pass(100 * DAY_S, HOUR_S);
@@ -274,13 +279,9 @@ static void
 a_birth_certificate_that_somebody_replaced_counts_when_it_is_newer_or_ours_is_refused(void **state)
 {
 	AUTO_BUF pem = BUF_MAX(CERTS_FILE_MAX);
-	struct err e;
 
 	(void)state;
-	be_born(&pem, 90 * DAY_S);
-	assert_int_equal(engine_renew_now(engine, ID, &e), 0);
-	pass(HOUR_S, MINUTE_S);
-	assert_false(copy_is(&pem));
+	be_born_and_renewed(&pem, 90 * DAY_S);
 	put_birth(&pem, false, world_now - 10 * DAY_S, world_now + 200 * DAY_S);
 	pump();
 	assert_false(copy_is(&pem)); /* ours is good, and newer */
