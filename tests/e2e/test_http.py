@@ -2,6 +2,7 @@
 """HTTP as EST clients, and attackers, speak it: framing, methods, limits, connections (RFC 9110, 9112)."""
 import re
 import socket
+import time
 
 import pytest
 
@@ -59,6 +60,13 @@ def test_every_answer_has_its_length_and_is_never_chunked(server):
 def test_every_answer_has_a_request_id_of_its_own(server):
     ids = [a.id for a in answers(server)]
     assert all(re.fullmatch(r"r[0-9a-f]{24}", i) for i in ids) and len(set(ids)) == len(ids)
+
+
+def test_request_ids_begin_with_the_time_in_order(server):
+    """A record of a moment is beside those of the same moment in the index over them."""
+    before = time.time_ns() // 1000000
+    ms = [int(a.id[1:13], 16) for a in answers(server)]
+    assert before <= ms[0] and ms == sorted(ms) and ms[-1] <= time.time_ns() // 1000000
 
 
 def test_every_refusal_is_plain_text_with_reason_and_id(server):

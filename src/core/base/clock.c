@@ -27,6 +27,14 @@ clock_now(void)
 	return read_clock(CLOCK_REALTIME).tv_sec;
 }
 
+int64_t
+clock_now_ms(void)
+{
+	struct timespec ts = read_clock(CLOCK_REALTIME);
+
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 uint64_t
 clock_monotonic_ms(void)
 {

@@ -5,7 +5,7 @@
 
 #include "core/net/http.h"
 
-void canned_id(char out[HTTP_ID_MAX]); /* a new one: "r", the time, 64 random bits */
+void canned_id(char out[HTTP_ID_MAX]); /* a new one: "r", the time in milliseconds, 48 random bits */
 /* What the listener wants of a refusal; how->json_refusals and how->plain_head count here. */
 struct canned {
 	const struct http_local *how;
