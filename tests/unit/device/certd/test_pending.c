@@ -2,8 +2,6 @@
 /* certd/test_pending.c - a certificate that comes later */
 #include "issuer_world.h"
 
-#include "device/certd/pending.h"
-
 static void
 a_poll_that_cannot_be_made_is_made_later(void **state)
 {
