@@ -171,6 +171,23 @@ def test_a1_a_host_below_the_devices_name_is_not_that_of_another_device(server, 
     assert (answer.status, answer.reason) == (403, "name.other-device")
 
 
+def test_a1_a_name_ends_where_it_ends_whatever_was_asked_for_before(server):
+    """The device of a request without a subject is its dNSName, and nothing of a longer one that others sent."""
+    profile = fresh_name("prof")
+    server.op("profile.create", name=profile, subject="request", subject_types=["CN"], san_dns="any")
+    label = make_label(server, profile=profile)
+    within = basic("", server.new_code(scope="pattern", scope_value="*.plant.example"))
+    tail = ".plant.example"
+    longest = (".".join(["a" * 49] * 5))[:253 - len(tail) - 1] + "b" + tail
+    for i in range(4):
+        primed = server.enrol(csr(new_key(), "nobody", [x509.DNSName(longest)]), label, headers=within)
+        assert primed.reason == "name.out-of-scope"
+        outside = f"hub{i}-{fresh_name()}.example"
+        answer = server.enrol(csr(new_key(), x509.Name([]), [x509.DNSName(outside)]), label, headers=within)
+        assert (answer.status, answer.reason) == (403, "name.out-of-scope")
+        assert server.why(answer)["device"] == outside
+
+
 def test_what_cannot_be_read_from_the_store_does_not_take_the_labels_away(fresh_server):
     server = fresh_server()
     device = server.born()

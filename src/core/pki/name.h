@@ -30,8 +30,8 @@ enum san_kind { SAN_DNS, SAN_IP, SAN_URI, SAN_EMAIL, SAN_OTHER, SAN_KIND_COUNT }
  */
 struct san {
 	enum san_kind kind;
-	size_t n;                     /* octets of value */
-	uint8_t value[NAME_VALUE_MAX];
+	size_t n;                     /* octets of value, less than NAME_VALUE_MAX */
+	uint8_t value[NAME_VALUE_MAX]; /* and a NUL behind them: a DNS name, URI or email is text */
 };
 
 struct sans {

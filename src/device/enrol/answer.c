@@ -61,7 +61,7 @@ device_of(const struct name *subject, const struct sans *sans)
 		s = name_get(subject, OID_SERIAL_NUMBER);
 	for (size_t i = 0; s == NULL && i < sans->n; i++)
 		if (sans->san[i].kind == SAN_DNS)
-			s = (const char *)sans->san[i].value; /* NUL after it: value is longer than n */
+			s = (const char *)sans->san[i].value;
 	return s != NULL ? s : "";
 }
 

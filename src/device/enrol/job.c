@@ -148,6 +148,7 @@ get_sans(struct wire *w, struct sans *out)
 		value = wire_bytes(w, sizeof(s->value) - 1);
 		for (s->n = 0; s->n < value.n; s->n++)
 			s->value[s->n] = value.p[s->n];
+		s->value[s->n] = 0;
 	}
 	w->bad = w->bad || !sane_sans(out);
 }

@@ -106,12 +106,13 @@ get_sans(struct wire *w, struct sans *s)
 		struct bytes v;
 
 		san->kind = (enum san_kind)get_u8_in(w, 0, SAN_KIND_COUNT - 1);
-		v = wire_bytes(w, sizeof(san->value) - 1); /* one octet stays for the NUL of text */
+		v = wire_bytes(w, sizeof(san->value) - 1);
 		if (w->bad || !san_fits(san->kind, v)) {
 			w->bad = true;
 			return;
 		}
 		memcpy(san->value, v.p, v.n);
+		san->value[v.n] = 0;
 		san->n = v.n;
 	}
 }

@@ -133,6 +133,7 @@ an_enrolment_goes_round_unchanged(void **state)
 	assert_true(bytes_equal(bytes_of_buf(&again), bytes_of_buf(&b)));
 	assert_true(name_equal(&got.csr.subject, &v->csr.subject) && sans_equal(&got.csr.sans, &v->csr.sans));
 	assert_true(name_equal(&got.cert_subject, &v->cert_subject) && sans_equal(&got.cert_sans, &v->cert_sans));
+	assert_string_equal(got.cert_sans.san[0].value, "pump.example"); /* text, whatever stood there before */
 	assert_string_equal(got.id, v->id);
 	assert_int_equal(got.op, v->op);
 	assert_string_equal(got.label, v->label);
