@@ -51,6 +51,7 @@ HEADERS = {
     "code": ("counts", "code", "auth.not-taken", None),
     "code+name": ("counts", "code", "auth.not-taken", None),
     "used-code": ("counts", "code", "code.used", 401),
+    "used-password": ("counts", "basic", "auth.used", 401),
     "wrong-password": ("refused", None, "auth.wrong", 401),
     "unknown-user": ("refused", None, "auth.wrong", 401),
     "empty-both": ("refused", None, "auth.wrong", 401),
@@ -72,6 +73,7 @@ HEADERS = {
 SECRETS = {
     "none": ("nothing", None, "auth.missing", None),
     "secret": ("counts", "secret", "secret.not-taken", None),
+    "used-secret": ("counts", "secret", "secret.used", 403),
     "wrong-secret": ("refused", None, "secret.wrong", 403),
     "empty-secret": ("refused", None, "secret.empty", 403),
     "repeated-secret": ("refused", None, "secret.repeated", 400),
@@ -110,9 +112,11 @@ def oracle(cert, header, secret, match, accept):
                 return refusal(seen[kind])
     elif not right:
         return refusal(next((seen[k] for k in CLASSES if seen[k][0] == "over"), seen[wanted[0]]))
-    # Who speaks: under any the first of own, anchor, basic, code, secret; a used code vouches for nothing new.
-    if header == "used-code" and "header" in right and (match == "all" or "certificate" not in right):
-        return 401, "code.used"
+    # Who speaks: under any the first of own, anchor, basic, code, secret; what is used up vouches for nothing new.
+    speaks = [kind for kind in CLASSES if kind in right]
+    for kind in speaks if match == "all" else speaks[:1]:
+        if {"header": header, "secret": secret}.get(kind, "").startswith("used-"):
+            return seen[kind][3], seen[kind][2]
     return 200, "ok"
 
 
@@ -236,16 +240,23 @@ class World:
         self.server.op("credential.disable", id=made["id"])
         return made
 
+    def use(self, headers):
+        """Use a credential for a device that is in no row."""
+        label = self.labels["any", "own,anchor,basic,code,secret"]
+        answer = self.server.enrol(csr(new_key(), fresh_name("dt")), label, headers=headers)
+        assert answer.status == 200, answer
+
     def make_credentials(self):
         used, dead = self.credential("code"), self.credential("code", expires="1s")
         assert self.server.enrol(csr(new_key(), fresh_name("dt")), self.home, headers=basic("", used["secret"])).status == 200
         show = lambda c: self.server.op("credential.show", id=c["id"])["state"]  # noqa: E731
         wait_for("the code to expire", lambda: show(dead) == "expired")
-        known = self.credential("password")
+        known, once = self.credential("password"), self.credential("password", uses=1)
         far, far_code = self.credential("password", label=self.home), self.credential("code", label=self.home)
         off, off_code = self.disabled("password"), self.disabled("code")
+        self.use(basic(once["user"], once["secret"]))
         self.headers = {
-            "none": [], "password": [basic(known["user"], known["secret"])], "used-code": [basic("", used["secret"])],
+            "none": [], "password": [basic(known["user"], known["secret"])], "used-code": [basic("", used["secret"])], "used-password": [basic(once["user"], once["secret"])],
             "wrong-password": [basic(known["user"], known["secret"] + "x")], "unknown-user": [basic("nobody-here", known["secret"])],
             "empty-both": [basic("", "")], "wrong-code": [basic("", "aaaa-bbbb-cccc-dddd-eeee")],
             "expired-code": [basic("", dead["secret"])],
@@ -257,7 +268,9 @@ class World:
             "two-fields": [basic(known["user"], known["secret"])] * 2,
         }
         value, near = self.credential("secret")["secret"], self.credential("secret", label=self.home)["secret"]
-        self.secrets = {"none": [], "secret": [value], "wrong-secret": [value + "x"], "empty-secret": [""],
+        gone = self.credential("secret", uses=1)["secret"]
+        self.use({SECRET: gone})
+        self.secrets = {"none": [], "secret": [value], "used-secret": [gone], "wrong-secret": [value + "x"], "empty-secret": [""],
                         "repeated-secret": [value, value], "disabled-secret": [self.disabled("secret")["secret"]],
                         "other-label-secret": [near]}
 

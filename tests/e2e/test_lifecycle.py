@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 import estuary
-from estuary import basic, csr, fresh_name, new_key, wait_for
+from estuary import b64, basic, csr, fresh_name, new_key, wait_for
 
 
 def serial(answer):
@@ -50,6 +50,21 @@ def test_a_repeated_first_enrolment_by_password_gets_the_same_certificate_again(
     made = server.op("credential.add", kind="password", user=user, scope="any", active=True)
     answers = [server.enrol(csr(key, cn), label, headers=basic(user, made["secret"])) for _ in range(2)]
     assert answers[0].status == 200 and answers[0].body == answers[1].body
+
+
+@pytest.mark.parametrize("kind", ["code", "password", "secret"])
+def test_a_credential_that_is_used_up_and_over_still_answers_the_retry_of_its_last_use(server, kind):
+    label = make_label(server, accept=["basic", "code", "secret"], secret_header="X-Secret")
+    user, cn, key = fresh_name("user"), fresh_name(), new_key()
+    made = server.op("credential.add", kind=kind, scope="any", active=True, uses=1, expires="2s", **({"user": user} if kind == "password" else {}))
+    headers = {"X-Secret": made["secret"]} if kind == "secret" else basic(user if kind == "password" else "", made["secret"])
+    first = server.enrol(csr(key, cn), label, headers=headers)
+    time.sleep(3)
+    again, new = server.enrol(csr(key, cn), label, headers=headers), server.enrol(csr(new_key(), fresh_name()), label, headers=headers)
+    assert (first.status, again.status) == (200, 200) and first.body == again.body
+    used = {"code": (401, "code.used"), "password": (401, "auth.used"), "secret": (403, "secret.used")}
+    assert (new.status, new.reason) == used[kind]
+    assert server.why(new)["hint"]
 
 
 def test_after_the_window_a_repetition_is_a_new_request(server):
@@ -202,6 +217,72 @@ def test_b11_at_a_concurrent_label_what_was_renewed_still_forks_a_device(server,
     again = server.enrol(csr(new_key(), mine.cn), label, pair=one, reenrol=reenrol)
     assert (again.status, again.reason) == (403, "device.forked")
     assert server.op("device.show", name=mine.cn)["state"] == "forked"
+
+
+@pytest.mark.parametrize("grace", ["0s", "1h"])
+def test_a_renewal_whose_answer_was_lost_is_answered_again_however_late(server, grace):
+    """Who signs with the newest certificate's key is its holder, who never got it."""
+    label = make_label(server, retry_window="0s", grace=grace)
+    k1, k2 = new_key(), new_key()
+    mine = next_pair(server, server.enrol(csr(k1, cn := fresh_name()), label, headers=basic("", server.new_code())), k1)
+    first, again = renew(server, mine, label, k2), renew(server, mine, label, k2)
+    assert (first.status, again.status) == (200, 200) and first.body == again.body
+    newest = next_pair(server, first, k2)
+    assert renew(server, newest, label).status == 200
+    late = renew(server, mine, label, k2)
+    assert (late.status, late.reason) == (403, "device.forked"), "that key's certificate was renewed as well"
+    assert server.op("device.show", name=cn)["state"] == "forked"
+
+
+def test_b11_a_second_renewal_at_another_label_forks_the_device_too(server):
+    """A birth certificate that an operator's request made is of no label; it is renewed once all the same."""
+    k1, k2, cn = new_key(), new_key(), fresh_name()
+    made = server.op("cert.request", csr=b64(csr(k1, cn)).decode(), profile="idevid")
+    birth = estuary.Pair(x509.load_pem_x509_certificate(made["pem"].encode()), k1, os.path.dirname(server.dir))
+    first, retry = renew(server, birth, "idevid", k2), renew(server, birth, "idevid", k2)
+    assert (first.status, retry.status) == (200, 200) and first.body == retry.body
+    ldevid = [server.enrol(csr(new_key(), cn), "ldevid", pair=birth).status for _ in range(2)]
+    assert ldevid == [200, 200], "to use it for another kind is no renewal"
+    again = renew(server, birth, "idevid")
+    assert (again.status, again.reason) == (403, "device.forked")
+    assert server.op("device.show", name=cn)["state"] == "forked"
+
+
+def test_b11_a_second_renewal_forks_the_device_where_a_password_lets_it_in(server):
+    label, user, cn = make_label(server, accept=["basic"]), fresh_name("user"), fresh_name()
+    secret = server.op("credential.add", kind="password", user=user, scope="any", active=True)["secret"]
+    k1, k2 = new_key(), new_key()
+    mine = next_pair(server, server.enrol(csr(k1, cn), label, headers=basic(user, secret)), k1)
+    wrong = renew(server, mine, label, headers=basic(user, "wrong"), source=estuary.fresh_address())
+    first, retry = (renew(server, mine, label, k2, headers=basic(user, secret)) for _ in range(2))
+    assert (wrong.status, first.status, retry.status) == (401, 200, 200) and first.body == retry.body
+    again = renew(server, mine, label, headers=basic(user, secret))
+    assert (again.status, again.reason) == (403, "device.forked")
+
+
+def test_a_renewed_certificate_may_speak_for_others_within_its_grace_where_the_label_lets_it(server):
+    """A gateway that has just renewed is no fork when its old certificate enrols one more module."""
+    label = make_label(server, accept=["own"], reenrol="off", grace="1h")
+    k1 = new_key()
+    birth = server.born()
+    gateway = next_pair(server, server.enrol(csr(k1, birth.cn), label, pair=birth), k1)
+    assert renew(server, gateway, label).status == 200
+    assert server.enrol(csr(new_key(), fresh_name("module")), label, pair=gateway).status == 200
+    assert server.op("device.show", name=birth.cn)["state"] == "active"
+    again = renew(server, gateway, label)
+    assert (again.status, again.reason) == (403, "device.forked")
+    module = server.enrol(csr(new_key(), fresh_name("module")), label, pair=gateway)
+    assert (module.status, module.reason) == (403, "device.forked"), "what is forked speaks for nobody"
+
+
+def test_a_key_that_others_have_is_never_certified_again(server):
+    """M11: revoked for keyCompromise."""
+    mine = server.born()
+    server.op("cert.revoke", serial=mine.serial, reason="keyCompromise")
+    code = server.new_code(scope="any", active=True)
+    again = server.enrol(csr(mine.key, mine.cn), "idevid", headers=basic("", code))
+    assert (again.status, again.reason) == (403, "key.compromised")
+    assert server.enrol(csr(new_key(), mine.cn), "idevid", headers=basic("", code)).status == 200
 
 
 @pytest.mark.parametrize("grace, status", [("0s", 403), ("1h", 200)], ids=["beyond", "within"])

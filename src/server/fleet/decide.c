@@ -39,6 +39,7 @@ static const struct row certs[CERT_FACTOR_COUNT] = {
 static const struct row headers[HEADER_FACTOR_COUNT] = {
 	[HEADER_ABSENT] = { "none", NOTHING, 0, 0, "auth.missing", "no credential was presented" },
 	[HEADER_PASSWORD] = { "password", COUNTS, WAY_BASIC, 0, "auth.not-taken", "this label takes no passwords" },
+	[HEADER_PASSWORD_USED] = { "password-used", COUNTS, WAY_BASIC, 401, "auth.used", "the password was used as often as it may be" },
 	[HEADER_CODE] = { "code", COUNTS, WAY_CODE, 0, "auth.not-taken", "this label takes no one-time codes" },
 	[HEADER_CODE_USED] = { "code-used", COUNTS, WAY_CODE, 401, "code.used", "the one-time code was used already" },
 	[HEADER_WRONG] = { "wrong", REFUSE, 0, 401, "auth.wrong", "user, password or code is not right" },
@@ -52,6 +53,7 @@ static const struct row headers[HEADER_FACTOR_COUNT] = {
 static const struct row secrets[SECRET_FACTOR_COUNT] = {
 	[SECRET_ABSENT] = { "none", NOTHING, 0, 0, "auth.missing", "the secret header is missing" },
 	[SECRET_RIGHT] = { "right", COUNTS, WAY_SECRET, 0, "secret.not-taken", "this label takes no secret header" },
+	[SECRET_USED] = { "used", COUNTS, WAY_SECRET, 403, "secret.used", "the secret value was used as often as it may be" },
 	[SECRET_WRONG] = { "wrong", REFUSE, 0, 403, "secret.wrong", "the secret header's value is not right" },
 	[SECRET_EMPTY] = { "empty", REFUSE, 0, 403, "secret.empty", "the secret header is empty" },
 	[SECRET_REPEATED] = { "repeated", REFUSE, 0, 400, "secret.repeated", "the secret header was sent more than once" },
@@ -126,6 +128,16 @@ decide(enum cert_factor cert, enum header_factor header, enum secret_factor secr
 			return refused(&f[i], rule.accept, ways);
 	if (ways == 0)
 		return refused(shortfall(f, rule.accept), rule.accept, 0);
+	return (struct verdict){ .allow = true, .ways = ways, .status = 200, .reason = "ok", .text = "" };
+}
+
+struct verdict
+decide_new(enum header_factor header, enum secret_factor secret, unsigned ways)
+{
+	if ((ways & WAY_HEADER) != 0 && (header == HEADER_CODE_USED || header == HEADER_PASSWORD_USED))
+		return refused(&headers[header], ways, 0);
+	if ((ways & WAY_SECRET) != 0 && secret == SECRET_USED)
+		return refused(&secrets[secret], ways, 0);
 	return (struct verdict){ .allow = true, .ways = ways, .status = 200, .reason = "ok", .text = "" };
 }
 

@@ -14,12 +14,12 @@ enum cert_factor {
 };
 /* ... about the Authorization field. */
 enum header_factor {
-	HEADER_ABSENT, HEADER_PASSWORD, HEADER_CODE, HEADER_CODE_USED /* good for a retry alone */, HEADER_WRONG, HEADER_EXPIRED,
-	HEADER_ELSEWHERE /* right, but for another label */, HEADER_MALFORMED, HEADER_UNSUPPORTED, HEADER_THROTTLED, HEADER_FACTOR_COUNT
+	HEADER_ABSENT, HEADER_PASSWORD, HEADER_PASSWORD_USED /* good for a retry alone */, HEADER_CODE, HEADER_CODE_USED /* the same */,
+	HEADER_WRONG, HEADER_EXPIRED, HEADER_ELSEWHERE /* right, but for another label */, HEADER_MALFORMED, HEADER_UNSUPPORTED, HEADER_THROTTLED, HEADER_FACTOR_COUNT
 };
 /* ... about the secret header. */
 enum secret_factor {
-	SECRET_ABSENT, SECRET_RIGHT, SECRET_WRONG, SECRET_EMPTY, SECRET_REPEATED, SECRET_EXPIRED, SECRET_ELSEWHERE, SECRET_FACTOR_COUNT
+	SECRET_ABSENT, SECRET_RIGHT, SECRET_USED /* good for a retry alone */, SECRET_WRONG, SECRET_EMPTY, SECRET_REPEATED, SECRET_EXPIRED, SECRET_ELSEWHERE, SECRET_FACTOR_COUNT
 };
 
 /* The ways in that a label takes (bits). */
@@ -51,6 +51,8 @@ struct verdict {
  * neither passwords nor codes an Authorization is not looked at, but a malformed one is refused everywhere.
  */
 struct verdict decide(enum cert_factor cert, enum header_factor header, enum secret_factor secret, struct rule rule);
+/* The ways that decide() let in, when the request is no retry: what was used as often as it may be vouches for nothing new. */
+struct verdict decide_new(enum header_factor header, enum secret_factor secret, unsigned ways);
 const char *decide_cert_name(enum cert_factor f);     /* "own", "expired", ... for traces and tests */
 const char *decide_header_name(enum header_factor f);
 const char *decide_secret_name(enum secret_factor f);

@@ -35,6 +35,7 @@ struct deciding {
 	unsigned ways;                     /* that authorise this request */
 	int64_t device_id;                 /* 0: not known yet */
 	bool fresh_key;                    /* no certificate has the request's key */
+	bool renewed;                      /* this is a renewal of a certificate that was renewed already */
 	bool stop;                         /* the outcome is settled: no further step */
 	/* Large, so last: not zero before their steps set them, but for the record's. */
 	struct own_cert own;
@@ -76,6 +77,16 @@ refuse(struct deciding *s, unsigned status, const char *reason, const char *text
 	enrol_refuse(s->x, status, reason, "%s", text);
 	s->stop = true;
 	return 0;
+}
+
+/* ... when the verdict is one. */
+static void
+refuse_by(struct deciding *s, struct verdict v)
+{
+	if (v.allow)
+		return;
+	(void)refuse(s, v.status, v.reason, v.text);
+	s->x->challenge = v.challenge;
 }
 
 static int
@@ -206,6 +217,23 @@ step_secret(struct deciding *s, struct err *e)
 	return 0;
 }
 
+/* Is the certificate presented one of this label? */
+static bool
+at_home(const struct deciding *s)
+{
+	return s->has_own && strcmp(s->own.row.label, s->label->name) == 0;
+}
+
+/* Does a request speak for another than the certificate's own device?  Only where the label lets it. */
+static bool
+for_another(const struct deciding *s)
+{
+	char asked[257];
+
+	bind_requested(&s->q->csr, asked);
+	return s->label->reenrol == REENROL_OFF && asked[0] != 0 && strcasecmp(asked, s->own.row.device_name) != 0;
+}
+
 /*
  * Is this a renewal of the presented certificate, and not only a use of it?  At a concurrent label simpleenroll asks for
  * another certificate beside the one presented; but from one that was renewed already both are a second renewal.
@@ -213,10 +241,16 @@ step_secret(struct deciding *s, struct err *e)
 static bool
 renews_own(const struct deciding *s)
 {
-	bool at_home = s->has_own && strcmp(s->own.row.label, s->label->name) == 0;
-
 	return s->has_own && (s->q->op == EST_SIMPLEREENROLL ||
-	    (at_home && (!s->label->concurrent || s->own.row.superseded_by != 0)));
+	    (at_home(s) && !for_another(s) && (!s->label->concurrent || s->own.row.superseded_by != 0)));
+}
+
+/* Was the presented certificate renewed already?  Away from its label it leaves its line, so that its records are asked. */
+static int
+renewed_before(const struct deciding *s, bool *yes, struct err *e)
+{
+	*yes = s->own.row.superseded_by != 0;
+	return *yes || at_home(s) ? 0 : cert_row_reenrolled(s->fleet->db, s->own.row.device, s->own.row.id, yes, e);
 }
 
 /* Which certificates the new one supersedes. */
@@ -225,18 +259,22 @@ line_of(const struct deciding *s)
 {
 	if (s->label == NULL || !s->label->concurrent)
 		return 0;
-	if (s->q->op == EST_SIMPLEREENROLL && s->has_own && strcmp(s->own.row.label, s->label->name) == 0)
+	if (s->q->op == EST_SIMPLEREENROLL && at_home(s))
 		return s->own.row.line;
 	return CERT_LINE_NEW;
 }
 
-/* The last answer to the same asker for the same key, while its window is open. */
+/*
+ * The last answer to the same asker for the same key, while its window is open; for a certificate that was renewed
+ * without an end while that answer is the newest: who has its key is its holder, who never got the answer.
+ */
 static int
 find_retry(struct deciding *s, const char *device, const char *actor, bool *found, struct err *e)
 {
 	struct cert_row *r = &s->x->cert;
 	int64_t window = s->label->retry_window_s, part;
-	int rc = cert_row_retry(s->fleet->db, device, s->label->name, s->q->csr.spki_sha256, actor, s->now - window, r, e);
+	int rc = cert_row_retry(s->fleet->db, device, s->label->name, s->q->csr.spki_sha256, actor,
+	    s->renewed ? 0 : s->now - window, r, e);
 
 	*found = false;
 	if (rc == E_NOTFOUND)
@@ -248,7 +286,7 @@ find_retry(struct deciding *s, const char *device, const char *actor, bool *foun
 		window = part;
 	if (window < RETRY_LEAST_S && s->label->retry_window_s >= RETRY_LEAST_S)
 		window = RETRY_LEAST_S;
-	*found = r->issued_at + window > s->now && r->not_after > s->now;
+	*found = (r->issued_at + window > s->now || (s->renewed && r->superseded_by == 0)) && r->not_after > s->now;
 	if (!*found)
 		cert_row_clear(r);
 	return 0;
@@ -290,12 +328,15 @@ step_fork(struct deciding *s, struct err *e)
 	bool retry;
 	int rc;
 
-	if (s->operator != NULL || !renews_own(s) || s->own.row.superseded_by == 0 || s->q->csr_status != 0)
+	if (s->operator != NULL || s->q->csr_status != 0 || !renews_own(s))
 		return 0;
+	if ((rc = renewed_before(s, &s->renewed, e)) != 0 || !s->renewed)
+		return rc;
 	/* Who would it be if the certificate were still good?  That one's retry is no fork, and nobody else's try is. */
 	v = decide(CERT_OWN, s->header, s->secret_factor, s->label->rule);
 	s->ways = v.allow ? speaking(s->label, v.ways) : 0;
-	if ((s->ways & WAY_OWN) == 0)
+	/* Where another credential speaks, the certificate is what is renewed only by simplereenroll, and within its grace. */
+	if (s->ways == 0 || ((s->ways & WAY_OWN) == 0 && (s->q->op != EST_SIMPLEREENROLL || s->cert != CERT_OWN)))
 		return 0;
 	name_actor(s);
 	if ((rc = find_retry(s, s->own.row.device_name, s->x->actor, &retry, e)) != 0)
@@ -324,11 +365,9 @@ step_decide(struct deciding *s, struct err *e)
 	/* Past this step a certificate beyond its grace is none, also beside a credential that is right. */
 	s->has_own = s->has_own && s->cert == CERT_OWN;
 	v = decide(s->cert, s->header, s->secret_factor, s->label->rule);
-	if (!v.allow) {
-		(void)refuse(s, v.status, v.reason, v.text);
-		s->x->challenge = v.challenge;
+	refuse_by(s, v);
+	if (s->stop)
 		return 0;
-	}
 	s->ways = speaking(s->label, v.ways);
 	name_actor(s);
 	trace_add(&s->x->trace, TRACE_OK, "authenticated", "%s", s->x->actor);
@@ -400,20 +439,24 @@ find_device(struct deciding *s, char state[16], struct err *e)
 }
 
 static int
+judge_state(struct deciding *s, const char *state)
+{
+	if (strcmp(state, "forked") == 0)
+		return refuse(s, 403, "device.forked", "two hold this device's identity; an operator must look at it");
+	return strcmp(state, "retired") == 0 ? refuse(s, 403, "device.retired", "the device was retired") : 0;
+}
+
+static int
 step_device(struct deciding *s, struct err *e)
 {
 	char state[16] = "";
 	int rc = find_device(s, state, e);
 
-	if (rc == E_NOTFOUND)
-		return 0;
-	if (rc != 0)
+	if (rc != 0 && rc != E_NOTFOUND)
 		return rc;
-	if (strcmp(state, "forked") == 0)
-		return refuse(s, 403, "device.forked", "two hold this device's identity; an operator must look at it");
-	if (strcmp(state, "retired") == 0)
-		return refuse(s, 403, "device.retired", "the device was retired");
-	return 0;
+	rc = judge_state(s, state);
+	/* Whose certificate speaks for the device is not always the device itself. */
+	return rc != 0 || s->stop || !s->has_own ? rc : judge_state(s, s->own.row.device_state);
 }
 
 static int
@@ -439,10 +482,7 @@ step_retry(struct deciding *s, struct err *e)
 		s->stop = true;
 		return 0;
 	}
-	if ((s->ways & WAY_CODE) != 0 && s->header == HEADER_CODE_USED) {
-		(void)refuse(s, 401, "code.used", "the one-time code was used already");
-		s->x->challenge = true;
-	}
+	refuse_by(s, decide_new(s->header, s->secret_factor, s->ways));
 	return 0;
 }
 
@@ -512,12 +552,16 @@ static int
 step_key(struct deciding *s, struct err *e)
 {
 	char owner[257] = "";
+	bool compromised = false;
 	int rc;
 
 	if (fleet_key_is_ours(s->fleet, s->q->csr.spki_sha256))
 		return refuse(s, 403, "key.ours", "the request's key is the key of a CA of ours");
-	if (!s->fresh_key && (rc = cert_row_key_owner(s->fleet->db, s->q->csr.spki_sha256, s->bound.device, owner, sizeof(owner), e)) != 0)
+	if (!s->fresh_key && ((rc = cert_row_key_owner(s->fleet->db, s->q->csr.spki_sha256, s->bound.device, owner, sizeof(owner), e)) != 0 ||
+	    (rc = cert_row_key_compromised(s->fleet->db, s->q->csr.spki_sha256, &compromised, e)) != 0))
 		return rc;
+	if (compromised)
+		return refuse(s, 403, "key.compromised", "a certificate for the request's key was revoked because others have the key");
 	if (owner[0] != 0) {
 		enrol_refuse(s->x, 403, "key.other-device", "device '%s' holds a certificate for this key already", owner);
 		s->stop = true;

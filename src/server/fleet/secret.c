@@ -198,10 +198,17 @@ for_label(const struct credential_row *cred, const char *label)
 	return cred->label[0] == 0 || strcmp(cred->label, label) == 0;
 }
 
+/* One that was used up lets nobody in again, however old: it names the asker of a retry. */
+static bool
+ended(const struct credential_row *cred, int64_t now)
+{
+	return cred->disabled || (cred->expires_at != 0 && cred->expires_at <= now && cred->uses_left != 0);
+}
+
 static enum header_factor
 code_factor(const struct credential_row *cred, const char *label, int64_t now)
 {
-	if (cred->disabled || (cred->expires_at != 0 && cred->expires_at <= now))
+	if (ended(cred, now))
 		return HEADER_EXPIRED;
 	if (!for_label(cred, label))
 		return HEADER_ELSEWHERE;
@@ -222,9 +229,11 @@ password_factor(struct secret *s, const struct credential_row *cred, bool known,
 	}
 	if (!password_right(s, cred, password, now, &busy))
 		return busy ? HEADER_THROTTLED : HEADER_WRONG;
-	if (cred->disabled || (cred->expires_at != 0 && cred->expires_at <= now))
+	if (ended(cred, now))
 		return HEADER_EXPIRED;
-	return for_label(cred, label) ? HEADER_PASSWORD : HEADER_ELSEWHERE;
+	if (!for_label(cred, label))
+		return HEADER_ELSEWHERE;
+	return cred->uses_left == 0 ? HEADER_PASSWORD_USED : HEADER_PASSWORD;
 }
 
 int
@@ -274,9 +283,11 @@ secret_judge_value(struct secret *s, struct db *d, const char *label, const char
 	}
 	if (rc != 0)
 		return rc;
-	if (cred->disabled || (cred->expires_at != 0 && cred->expires_at <= now) || cred->uses_left == 0)
+	if (ended(cred, now))
 		*out = SECRET_EXPIRED;
+	else if (!for_label(cred, label))
+		*out = SECRET_ELSEWHERE;
 	else
-		*out = for_label(cred, label) ? SECRET_RIGHT : SECRET_ELSEWHERE;
+		*out = cred->uses_left == 0 ? SECRET_USED : SECRET_RIGHT;
 	return 0;
 }

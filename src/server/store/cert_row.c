@@ -181,6 +181,16 @@ cert_row_key_known(struct db *d, const uint8_t spki_sha256[ROW_HASH_LEN], bool *
 }
 
 int
+cert_row_key_compromised(struct db *d, const uint8_t spki_sha256[ROW_HASH_LEN], bool *yes, struct err *e)
+{
+	struct query q;
+	int rc = query_open(&q, d, e, "SELECT 1 FROM cert WHERE spki_sha256 = ? AND revoked_reason = 1 LIMIT 1", "b",
+	    (struct bytes){ spki_sha256, ROW_HASH_LEN });
+
+	return rc != 0 ? rc : any_row(&q, yes, e);
+}
+
+int
 cert_row_live(struct db *d, int64_t device, const char *label, int64_t now, bool *live, struct err *e)
 {
 	struct query q;
@@ -203,6 +213,16 @@ cert_row_descends(struct db *d, int64_t device, int64_t parent, int64_t now, boo
 		return rc;
 	*yes = !by_others;
 	return 0;
+}
+
+int
+cert_row_reenrolled(struct db *d, int64_t device, int64_t id, bool *yes, struct err *e)
+{
+	struct query q;
+	int rc = query_open(&q, d, e, "SELECT 1 FROM cert c JOIN audit a ON a.request_id = c.request_id "
+	    "WHERE c.device = ? AND c.parent = ? AND +a.kind = 'reenrol' LIMIT 1", "ii", device, id);
+
+	return rc != 0 ? rc : any_row(&q, yes, e);
 }
 
 int

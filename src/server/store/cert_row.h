@@ -40,10 +40,14 @@ int cert_row_key_known(struct db *d, const uint8_t spki_sha256[ROW_HASH_LEN], bo
 /* Name of a device other than `device` that holds a certificate for this key, or "" . */
 int cert_row_key_owner(struct db *d, const uint8_t spki_sha256[ROW_HASH_LEN], const char *device, char *out,
     size_t size, struct err *e) MUST_CHECK;
+/* Was a certificate for this key revoked for keyCompromise (RFC 5280 5.3.1)? */
+int cert_row_key_compromised(struct db *d, const uint8_t spki_sha256[ROW_HASH_LEN], bool *yes, struct err *e) MUST_CHECK;
 /* Has the device an unrevoked certificate of `label` (any label when NULL) that is valid after `now`? */
 int cert_row_live(struct db *d, int64_t device, const char *label, int64_t now, bool *live, struct err *e) MUST_CHECK;
 /* Was every live certificate of the device authorised by a certificate of device `parent`?  Once it renews by itself, no more. */
 int cert_row_descends(struct db *d, int64_t device, int64_t parent, int64_t now, bool *yes, struct err *e) MUST_CHECK;
+/* Was a certificate issued by simplereenroll from the device's certificate `id`? */
+int cert_row_reenrolled(struct db *d, int64_t device, int64_t id, bool *yes, struct err *e) MUST_CHECK;
 int cert_row_prove(struct db *d, int64_t id, int64_t now, struct err *e) MUST_CHECK;
 int cert_row_revoke(struct db *d, int64_t id, int64_t now, int reason, struct err *e) MUST_CHECK;
 /*

@@ -21,13 +21,15 @@ cert_way(unsigned f)
 static unsigned
 header_way(unsigned f)
 {
-	return f == HEADER_PASSWORD ? WAY_BASIC : f == HEADER_CODE || f == HEADER_CODE_USED ? WAY_CODE : 0;
+	if (f == HEADER_PASSWORD || f == HEADER_PASSWORD_USED)
+		return WAY_BASIC;
+	return f == HEADER_CODE || f == HEADER_CODE_USED ? WAY_CODE : 0;
 }
 
 static unsigned
 secret_way(unsigned f)
 {
-	return f == SECRET_RIGHT ? WAY_SECRET : 0;
+	return f == SECRET_RIGHT || f == SECRET_USED ? WAY_SECRET : 0;
 }
 
 static bool
@@ -44,7 +46,7 @@ may(unsigned c, unsigned h, unsigned s, struct rule r)
 	unsigned right = (cert_way(c) | header_way(h) | secret_way(s)) & r.accept;
 	unsigned classes[] = { WAY_CERT, WAY_HEADER, WAY_SECRET };
 
-	if (!cert_harmless(c) || h == HEADER_MALFORMED || (s != SECRET_ABSENT && s != SECRET_RIGHT))
+	if (!cert_harmless(c) || h == HEADER_MALFORMED || (s != SECRET_ABSENT && secret_way(s) == 0))
 		return false;
 	if ((r.accept & WAY_HEADER) != 0 && h != HEADER_ABSENT && header_way(h) == 0)
 		return false;
@@ -123,6 +125,23 @@ an_authorization_is_neither_right_nor_wrong_where_nobody_looks_at_it(void **stat
 }
 
 static void
+what_is_used_up_vouches_for_nothing_new(void **state)
+{
+	(void)state;
+	for (unsigned ways = 0; ways <= all_ways; ways++)
+		for (unsigned h = 0; h < HEADER_FACTOR_COUNT; h++)
+			for (unsigned s = 0; s < SECRET_FACTOR_COUNT; s++) {
+				bool used = ((ways & WAY_HEADER) != 0 && (h == HEADER_CODE_USED || h == HEADER_PASSWORD_USED)) ||
+				    ((ways & WAY_SECRET) != 0 && s == SECRET_USED);
+
+				assert_int_equal(decide_new(h, s, ways).allow, !used);
+			}
+	assert_string_equal(decide_new(HEADER_PASSWORD_USED, SECRET_ABSENT, WAY_BASIC).reason, "auth.used");
+	assert_true(decide_new(HEADER_CODE_USED, SECRET_ABSENT, WAY_CODE).challenge);
+	assert_int_equal(decide_new(HEADER_ABSENT, SECRET_USED, WAY_SECRET).status, 403);
+}
+
+static void
 what_was_presented_is_named_before_what_is_missing(void **state)
 {
 	struct rule r = { WAY_OWN | WAY_BASIC, false };
@@ -138,6 +157,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_combination_is_answered_as_the_rules_say),
+		cmocka_unit_test(what_is_used_up_vouches_for_nothing_new),
 		cmocka_unit_test(values_outside_the_enums_are_refused),
 		cmocka_unit_test(a_challenge_is_sent_only_where_a_password_or_code_would_help),
 		cmocka_unit_test(an_authorization_is_neither_right_nor_wrong_where_nobody_looks_at_it),

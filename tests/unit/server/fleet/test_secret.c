@@ -98,6 +98,27 @@ a_code_is_found_by_its_text_whatever_the_user(void **state)
 }
 
 static void
+what_is_used_up_stays_known_beyond_its_end_for_the_retry_that_it_lets_in(void **state)
+{
+	struct credential_row r[] = { add("code", "", "a-code", ""), add("password", "u", "a-password", ""), add("secret", "", "a-value", "") };
+
+	(void)state;
+	assert_int_equal(db_run(db, NULL, "UPDATE credential SET expires_at = ?", "i", NOW - 1), 0);
+	assert_int_equal(basic("", "a-code", "a", NOW), HEADER_EXPIRED);
+	assert_int_equal(basic("u", "a-password", "a", NOW), HEADER_EXPIRED);
+	assert_int_equal(value("a-value", "a", NOW), SECRET_EXPIRED);
+	assert_int_equal(db_run(db, NULL, "UPDATE credential SET uses_left = 0", ""), 0);
+	assert_int_equal(basic("", "a-code", "a", NOW), HEADER_CODE_USED);
+	assert_int_equal(basic("u", "a-password", "a", NOW), HEADER_PASSWORD_USED);
+	assert_int_equal(value("a-value", "a", NOW), SECRET_USED);
+	for (size_t i = 0; i < N_OF(r); i++)
+		assert_int_equal(credential_row_disable(db, r[i].id, NULL), 0);
+	assert_int_equal(basic("", "a-code", "a", NOW), HEADER_EXPIRED);
+	assert_int_equal(basic("u", "a-password", "a", NOW), HEADER_EXPIRED);
+	assert_int_equal(value("a-value", "a", NOW), SECRET_EXPIRED);
+}
+
+static void
 a_secret_value_is_no_code_and_a_code_no_secret_value(void **state)
 {
 	(void)state;
@@ -205,6 +226,7 @@ main(void)
 		CASE(each_state_of_a_password_is_told_apart),
 		CASE(a_disabled_password_is_told_only_to_who_knows_it),
 		CASE(a_code_is_found_by_its_text_whatever_the_user),
+		CASE(what_is_used_up_stays_known_beyond_its_end_for_the_retry_that_it_lets_in),
 		CASE(a_secret_value_is_no_code_and_a_code_no_secret_value),
 		CASE(an_address_that_guesses_is_not_heard_for_the_rest_of_the_minute),
 		CASE(wrong_tries_of_every_kind_are_counted_together),
