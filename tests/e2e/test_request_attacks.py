@@ -54,7 +54,7 @@ def refused(bench, a, before):
     """4xx, nothing issued, the refusal recorded with its trace, the server alive."""
     assert 400 <= a.status < 500, a
     record = bench.server.why(a)
-    assert record["outcome"] == "refused" and record["reason"] == a.reason and record["serial"] == "" and record["trace"]
+    assert record["outcome"] == "refused" and record["reason"] == a.reason and record["serial"] == "" and record["trace"] and record["hint"]
     assert bench.issued() == before
     return record
 

@@ -91,8 +91,6 @@ judge_request(struct proto_enrol *q, const struct http_request *r, struct bytes 
 	if ((rc = csr_parse(&q->csr, bytes_of_buf(der), &e)) != 0) {
 		judge_refuse(q, rc == E_TOOBIG ? 413 : 400, rc == E_AUTH ? "request.signature" :
 		    rc == E_POLICY ? "request.key" : "request.malformed", e.msg);
-	} else if (key_check_weak(q->csr.key_type, q->csr.spki, &e) != 0) {
-		judge_refuse(q, 400, "request.weak-key", e.msg);
 	} else if (q->csr.changes_subject) {
 		judge_refuse(q, 403, "request.change-subject", "ChangeSubjectName is not taken here");
 	} else {
