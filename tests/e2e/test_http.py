@@ -104,7 +104,8 @@ def test_cacerts_that_have_not_changed_are_not_sent_again(server):
         tag = c.request("GET", CACERTS).headers["ETag"]
         again = c.request("GET", CACERTS, headers={"If-None-Match": tag})
         other = c.request("GET", CACERTS, headers={"If-None-Match": '"another"'})
-    assert (again.status, again.body, other.status) == (304, b"", 200)
+        any_at_all = c.request("GET", CACERTS, headers={"If-None-Match": "*"})
+    assert (again.status, again.body, other.status, any_at_all.status) == (304, b"", 200, 304)
 
 
 # --- versions and connections ---
@@ -129,6 +130,28 @@ def test_a_1_0_client_that_asks_for_keep_alive_is_closed_all_the_same(raw):
     """C7: RFC 9112 9.3"""
     c = raw().send(b"GET /.well-known/est/cacerts HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
     assert c.answer().status == 200 and c.ended()
+
+
+@pytest.mark.parametrize("request_line", [b"POST %s HTTP/1.0\r\nContent-Length: 999999", b"BREW %s HTTP/1.0", b"GET /../x HTTP/1.0"],
+                         ids=["body-size", "method", "path"])
+def test_a_1_0_client_is_refused_in_1_0(raw, request_line):
+    """C7"""
+    a = raw().send(request_line.replace(b"%s", CACERTS.encode()) + b"\r\n\r\n").answer()
+    assert a.status >= 400 and a.version == 10
+
+
+@pytest.mark.parametrize("rest", [b"HEAD / HTTP/1.1\r\n\r\n", b"HEAD /../x HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                                  b"HEAD / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999\r\n\r\n"], ids=["host", "path", "body-size"])
+def test_a_refusal_of_head_has_no_body(raw, rest):
+    """RFC 9110 9.3.2"""
+    c = raw().send(rest)
+    assert c.answer(head=True).status >= 400 and c.ended()
+
+
+def test_a_refusal_after_a_head_request_has_its_body(raw):
+    c = raw().send(GET.replace(b"GET", b"HEAD") + b"\r\n")
+    assert c.answer(head=True).status == 200
+    assert "request: r" in c.send(b"GET / HTTP/1.1\r\nbad\x00\r\n\r\n").answer().text
 
 
 def test_a_connection_serves_many_requests(server):
@@ -313,7 +336,14 @@ def test_a_version_that_we_do_not_speak_is_refused(raw, version):
 
 def test_an_absolute_target_is_read(raw):
     """B5: RFC 9112 3.2.2"""
-    assert raw().send(b"GET https://localhost/.well-known/est/cacerts HTTP/1.1\r\nHost: localhost\r\n\r\n").answer().status == 200
+    for version in (b"1.0", b"1.1"):
+        assert raw().send(b"GET https://localhost/.well-known/est/cacerts HTTP/" + version + b"\r\nHost: localhost\r\n\r\n").answer().status == 200
+
+
+def test_the_name_of_the_transfer_encoding_is_read_in_any_case(server, raw):
+    """RFC 9112 7"""
+    h, body = enrolment(server, "Transfer-Encoding: Chunked")
+    assert raw().send(h + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)).answer().status == 200
 
 
 @pytest.mark.parametrize("hosts", [[], ["a", "b"], ["a", "a"], ["a,b"], ["a/b"], ["a b"], ["@"], ["x" * 256]],

@@ -48,12 +48,13 @@ canned_put(struct buf *out, const struct canned *c, int64_t now)
 	AUTO_BUF body = { 0 };
 	const char *type = canned_body(&body, c);
 
-	answer_begin(out, c->status, false, now);
+	answer_begin(out, c->status, c->v10, now);
 	buf_printf(out, "Content-Type: %s\r\nContent-Length: %zu\r\n", type, body.n);
 	if (c->status == 429)
 		buf_printf(out, "Retry-After: %d\r\n", NET_BUSY_AFTER_S);
 	if (!c->how->plain_head)
 		buf_printf(out, "X-Request-Id: %s\r\nCache-Control: no-store\r\n", c->id);
 	buf_put_str(out, "Connection: close\r\n\r\n");
-	buf_put_bytes(out, bytes_of_buf(&body));
+	if (!c->bodiless)
+		buf_put_bytes(out, bytes_of_buf(&body));
 }

@@ -11,6 +11,7 @@ struct canned {
 	const struct http_local *how;
 	unsigned status;
 	const char *reason, *text, *id;
+	bool v10, bodiless;            /* to a client of HTTP/1.0; to one that asked with HEAD */
 };
 /* Append "reason: text\nrequest: id\n" or {"message":"text"}; returns the content type of that. */
 const char *canned_body(struct buf *out, const struct canned *c);

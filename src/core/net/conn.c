@@ -196,7 +196,7 @@ conn_refuse(struct conn *c, unsigned status, const char *event, const char *text
 		return;
 	}
 	buf_reset(&c->out);
-	canned_put(&c->out, &(struct canned){ &c->local, status, event, text, c->id }, clock_now());
+	canned_put(&c->out, &(struct canned){ &c->local, status, event, text, c->id, c->v10, c->bodiless }, clock_now());
 	linger(c);
 }
 
@@ -288,6 +288,8 @@ open_request(struct conn *c, size_t n)
 		return;
 	}
 	c->request = p->hooks->open(p->ctx, c, bytes_slice(bytes_of_buf(&c->in), 0, n), &g, &no);
+	c->v10 = no.v10;
+	c->bodiless = no.bodiless;
 	if (c->request == NULL) {
 		conn_refuse(c, no.status, no.event, no.text);
 		return;
@@ -322,8 +324,10 @@ look(struct conn *c)
 		drop_in(c, blanks);
 	if (c->in.n == 0 || (c->in.n == 1 && c->in.p[0] == '\r'))
 		return;
-	if (c->phase != PHASE_HEAD)
+	if (c->phase != PHASE_HEAD) {
 		conn_enter(c, PHASE_HEAD);
+		c->v10 = c->bodiless = false;
+	}
 	r = guard_end(bytes_of_buf(&c->in), &c->looked, &end);
 	if (r < 0)
 		conn_refuse(c, 400, "head.syntax", "the head has a bare CR, a bare LF or a NUL");

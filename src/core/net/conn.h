@@ -22,8 +22,8 @@ struct conn_pool;
 /* What the owner does; `r` is what its open() returned. */
 struct conn_hooks {
 	/*
-	 * Judge a whole head (borrowed).  NULL and *no filled refuses it.  Otherwise *g is
-	 * borrowed until finished().
+	 * Judge a whole head (borrowed).  NULL and *no filled refuses it; its v10 and bodiless are
+	 * filled in any case.  Otherwise *g is borrowed until finished().
 	 */
 	struct http_request *(*open)(void *ctx, struct conn *c, struct bytes head, const struct guard **g,
 	    struct guard_no *no);

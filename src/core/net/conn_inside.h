@@ -73,6 +73,7 @@ struct conn {
 	size_t wire;            /* octets of a chunked body so far */
 	size_t put;             /* octets of `out` that the client has */
 	bool asked;             /* it has had a request */
+	bool v10, bodiless;     /* of the request under way, as far as it is known: HTTP/1.0, HEAD */
 	bool chunked, expect, close, answered;
 	int file;               /* follows `out`; -1: none */
 	uint64_t file_at, file_left;

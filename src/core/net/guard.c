@@ -163,7 +163,7 @@ check_target(struct guard *g, unsigned lax, struct guard_no *no)
 	}
 	if (t.n != 0 && t.p[0] == '/')
 		return true;
-	if (g->v10 || !reduce_absolute(&g->target))
+	if (!reduce_absolute(&g->target))
 		return refuse(no, 400, "head.target", "the target does not begin with /");
 	return true;
 }
@@ -253,7 +253,7 @@ check_framing(struct guard *g, struct guard_no *no)
 		return refuse(no, 400, "head.encoding", "Transfer-Encoding in HTTP/1.0");
 	if (guard_count(g, "Transfer-Encoding") > 1)
 		return refuse(no, 400, "head.encoding", "Transfer-Encoding is repeated");
-	if (te != NULL && !bytes_equal_str(te->value, "chunked"))
+	if (te != NULL && !is_text(te->value, "chunked"))
 		return refuse(no, 501, "head.encoding", "the only transfer encoding here is chunked");
 	g->has_length = cl != NULL;
 	g->chunked = te != NULL;

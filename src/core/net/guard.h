@@ -33,6 +33,7 @@ struct guard {
 struct guard_no {
 	unsigned status;
 	const char *event, *text;
+	bool v10, bodiless;     /* of who reads the answer: a client of HTTP/1.0; one that asked with HEAD */
 };
 
 /* How many octets of empty lines (CRLF) stand at the start of `in`; at most NET_BLANKS_MAX lines count. */
@@ -49,7 +50,7 @@ int guard_end(struct bytes in, size_t *from, size_t *end);
  * names that are no tokens, blanks before the colon, folded lines; not exactly one
  * Host in 1.1, more than one in 1.0; a Content-Length that is repeated, not digits or
  * above 2^63-1, or together with Transfer-Encoding; any Transfer-Encoding but `chunked`, or
- * in 1.0; targets that do not begin with '/' (http://host/... is reduced to its path, in 1.1),
+ * in 1.0; targets that do not begin with '/' (http://host/... is reduced to its path),
  * with octets outside 33 to 126, with %00, or too long; methods and versions unknown to us.
  */
 bool guard_check(struct guard *g, struct bytes head, struct guard_no *no) MUST_CHECK;

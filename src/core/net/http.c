@@ -119,30 +119,39 @@ terminate(struct http_request *r)
 	r->target[path_length(g->target)] = 0;
 }
 
+/* The head in r->head, judged; false and *no filled when it is not taken. */
+static bool
+judge_head(struct http_request *r, struct bytes head, const struct http_local *local, struct guard_no *no)
+{
+	unsigned lax = (local->no_host_ok ? GUARD_NO_HOST : 0) | (local->raw_paths ? GUARD_RAW_NUL : 0);
+
+	if (!guard_check_lax(&r->guard, head, lax, no))
+		return false;
+	if (path_decode(&r->path, r->guard.target, NULL) == 0)
+		return true;
+	buf_reset(&r->path);
+	if (!local->raw_paths)
+		*no = (struct guard_no){ 400, "head.path", "the path is written in a way that is not taken here" };
+	return local->raw_paths;
+}
+
 static struct http_request *
 on_open(void *ctx, struct conn *c, struct bytes head, const struct guard **g, struct guard_no *no)
 {
 	struct http_server *s = ctx;
 	struct http_request *r = mem_zalloc(sizeof(*r));
-	const struct http_local *local = conn_local(c);
-	unsigned lax = (local->no_host_ok ? GUARD_NO_HOST : 0) | (local->raw_paths ? GUARD_RAW_NUL : 0);
+	bool taken;
 
 	r->server = s;
 	r->head = mem_dup(head.p, head.n);
 	r->body = BUF_MAX(s->lim.body_octets);
 	text_copy(r->id, sizeof(r->id), conn_id(c));
-	if (!guard_check_lax(&r->guard, (struct bytes){ (uint8_t *)r->head, head.n }, lax, no)) {
+	taken = judge_head(r, (struct bytes){ (uint8_t *)r->head, head.n }, conn_local(c), no);
+	no->v10 = r->guard.v10;
+	no->bodiless = r->guard.method == GUARD_HEAD;
+	if (!taken) {
 		request_free(r);
 		return NULL;
-	}
-	if (path_decode(&r->path, r->guard.target, NULL) != 0) {
-		buf_reset(&r->path);
-		if (!local->raw_paths) {
-			*no = (struct guard_no){ 400, "head.path",
-				"the path is written in a way that is not taken here" };
-			request_free(r);
-			return NULL;
-		}
 	}
 	terminate(r);
 	r->conn = c;

@@ -83,6 +83,8 @@ const char *http_path(const struct http_request *r);
 const char *http_raw_path(const struct http_request *r); /* what stands before '?', octet for octet */
 const char *http_query(const struct http_request *r);   /* after '?', raw; "" when none */
 const char *http_header(const struct http_request *r, const char *name);   /* first value, or NULL; name in any case */
+/* Has the client what this ETag (quoted) names?  If-None-Match: a list that has it, or * (RFC 9110 13.1.2): 304 is the answer. */
+bool http_has(const struct http_request *r, const char *etag);
 size_t http_header_count(const struct http_request *r, const char *name);
 struct bytes http_body(const struct http_request *r);
 const char *http_address(const struct http_request *r); /* the client's */

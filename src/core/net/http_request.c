@@ -2,6 +2,7 @@
 /* net/http_request.c - what a handler asks of its request, and the answer */
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 
@@ -53,6 +54,14 @@ http_header(const struct http_request *r, const char *name)
 	const struct guard_field *f = guard_find(&r->guard, name);
 
 	return f != NULL ? (const char *)f->value.p : NULL;
+}
+
+bool
+http_has(const struct http_request *r, const char *etag)
+{
+	const char *have = http_header(r, "If-None-Match");
+
+	return have != NULL && (strcmp(have, "*") == 0 || strstr(have, etag) != NULL);
 }
 
 size_t
@@ -197,7 +206,7 @@ http_refuse(struct http_request *r, unsigned status, const char *reason, const c
 {
 	AUTO_BUF body = { 0 };
 	const char *type =
-	    canned_body(&body, &(struct canned){ conn_local(r->conn), status, reason, text, r->id });
+	    canned_body(&body, &(struct canned){ .how = conn_local(r->conn), .status = status, .reason = reason, .text = text, .id = r->id });
 
 	http_answer(r, &(struct http_answer){ .status = status, .type = type, .body = bytes_of_buf(&body),
 	    .fields = fields });

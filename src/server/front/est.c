@@ -43,7 +43,6 @@ is_ours(const struct tls_peer *p)
 static void
 serve_cacerts(const struct front_label *l, struct http_request *r)
 {
-	const char *have = http_header(r, "If-None-Match");
 	struct http_header_field fields[5] = { { "ETag", l->etag }, { "Cache-Control", "no-cache" } };
 	char label[2 * PROTO_NAME_MAX + 16];
 	size_t n = 2;
@@ -54,7 +53,7 @@ serve_cacerts(const struct front_label *l, struct http_request *r)
 	if (is_ours(http_tls(r)))
 		fields[n++] = (struct http_header_field){ "X-Estuary-Label", label };
 
-	if (have != NULL && strstr(have, l->etag) != NULL)
+	if (http_has(r, l->etag))
 		http_answer(r, &(struct http_answer){ .status = 304, .fields = fields });
 	else
 		http_answer(r, &(struct http_answer){ .status = 200, .type = EST_TYPE_CACERTS,

@@ -49,7 +49,6 @@ void
 public_serve(struct front *f, struct http_request *r)
 {
 	struct published *x = find(f, http_path(r));
-	const char *have = http_header(r, "If-None-Match");
 	struct http_header_field fields[] = {
 		{ "ETag", x != NULL ? x->etag : "" }, { "Cache-Control", "public, max-age=60" }, { NULL, NULL },
 	};
@@ -62,7 +61,7 @@ public_serve(struct front *f, struct http_request *r)
 		http_refuse(r, 404, "path.unknown", "nothing is published under this path", NULL);
 		return;
 	}
-	if (have != NULL && strstr(have, x->etag) != NULL) {
+	if (http_has(r, x->etag)) {
 		http_answer(r, &(struct http_answer){ .status = 304, .fields = fields });
 		return;
 	}
