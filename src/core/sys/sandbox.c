@@ -84,7 +84,7 @@ drop_ids(uid_t uid, gid_t gid, struct err *e)
 int
 sandbox_enter(const struct sandbox *s, struct buf *report, bool *weak, struct err *e)
 {
-	bool hidden = hide_memory(), nnp, fenced, sockets = true;
+	bool hidden = hide_memory(), nnp, fenced, sockets;
 	int r;
 
 	if (s->drop && (r = drop_ids(s->uid, s->gid, e)) != 0)
@@ -99,10 +99,8 @@ sandbox_enter(const struct sandbox *s, struct buf *report, bool *weak, struct er
 	buf_printf(report, "uid=%u%s memory=%s nnp=%s ", geteuid(), geteuid() == 0 ? "(root)" : "",
 	    hidden ? "hidden" : "open", nnp ? "yes" : "missing");
 	fenced = landlock_enter(s->paths, s->network, report);
-	if (!s->network) {
-		buf_put_str(report, " ");
-		sockets = seccomp_enter(report);
-	}
+	buf_put_str(report, s->network && s->local ? "" : " ");
+	sockets = seccomp_enter(s->network, s->local, report);
 	*weak = !hidden || !nnp || !fenced || !sockets || geteuid() == 0;
 	return 0;
 }

@@ -19,6 +19,7 @@ struct sandbox {
 	gid_t gid;
 	const struct sandbox_path *paths; /* what stays reachable; path NULL ends it */
 	bool network;                     /* may open new network sockets (else seccomp or Landlock forbids socket(AF_INET*)) */
+	bool local;                       /* may connect to Unix sockets (else seccomp forbids it) */
 };
 
 /*

@@ -23,7 +23,7 @@ confine(const struct job *j, struct err *e)
 		{ j->keyd_socket, false }, { NULL, false },
 	};
 	const struct sandbox box = { .paths = paths, .drop = j->drop, .uid = j->drop_uid, .gid = j->drop_gid,
-		.network = j->kind == JOB_EST || j->kind == JOB_PROBE || j->kind == JOB_TLS };
+		.local = true, .network = j->kind == JOB_EST || j->kind == JOB_PROBE || j->kind == JOB_TLS };
 	AUTO_BUF report = { 0 };
 	bool weak;
 

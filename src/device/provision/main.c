@@ -26,7 +26,7 @@ confine(enum task_kind k, const json_t *args, struct err *e)
 		{ file != NULL ? file : "/etc", false }, { dir != NULL ? dir : "/etc", false },
 		{ json_str(args, "keyd", ""), false }, { certd[0] != 0 ? certd : "/etc", false }, { NULL, false },
 	};
-	const struct sandbox box = { .paths = paths, .network = needs_network(k) };
+	const struct sandbox box = { .paths = paths, .network = needs_network(k), .local = true };
 	AUTO_BUF report = { 0 };
 	bool weak;
 

@@ -91,7 +91,7 @@ daemon_confine(const char *home, const char *worker)
 		{ .path = worker, .exec = true }, { .path = "/lib", .exec = true }, { .path = "/lib64", .exec = true },
 		{ .path = NULL },
 	};
-	const struct sandbox box = { .paths = paths, .network = true };
+	const struct sandbox box = { .paths = paths, .network = true, .local = true };
 	AUTO_BUF report = { 0 };
 	struct err e;
 	bool weak;

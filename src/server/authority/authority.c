@@ -231,12 +231,14 @@ on_seen(void *ctx, struct pipe *p, struct pipe_msg *m)
 	struct cert_row row = { 0 };
 
 	(void)p;
+	if (peer->a->fleet == NULL)
+		return; /* not started yet: told again at its next use */
 	wire_str(&w, serial, sizeof(serial));
 	sha = wire_bytes(&w, SHA256_LEN);
 	if (wire_end(&w, "seen", NULL) != 0 || sha.n != SHA256_LEN)
 		return;
 	if (cert_row_presented(peer->a->db, serial, sha.p, &row, NULL) == 0 && row.proved_at == 0)
-		(void)!cert_row_prove(peer->a->db, row.id, clock_now(), NULL); /* told again at its next use */
+		(void)!cert_row_prove(peer->a->db, row.id, clock_now(), NULL); /* the same */
 	cert_row_clear(&row);
 }
 

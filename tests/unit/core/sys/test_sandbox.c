@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <netinet/in.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -16,6 +17,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -251,7 +254,8 @@ no_network_body(void)
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t n = sizeof(in);
 	struct buf report = { 0 };
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), client, server;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), client, server, local;
+	const struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "/tmp/nobody-listens-here" };
 	bool weak;
 
 	/* A connection waits on a listener that was opened before. */
@@ -268,7 +272,11 @@ no_network_body(void)
 	CHECK(socket(AF_INET6, SOCK_DGRAM, 0) < 0 && errno == EPERM);
 	CHECK(socket(AF_NETLINK, SOCK_RAW, 0) < 0 && errno == EPERM);
 	CHECK(socket(AF_PACKET, SOCK_RAW, 0) < 0 && errno == EPERM);
-	CHECK(socket(AF_UNIX, SOCK_STREAM, 0) >= 0);
+	local = socket(AF_UNIX, SOCK_STREAM, 0);
+	CHECK(local >= 0 && connect(local, (const struct sockaddr *)&un, sizeof(un)) < 0 && errno == EPERM);
+	CHECK(kill(getppid(), 0) < 0 && errno == EPERM && kill(getpid(), 0) < 0 && errno == EPERM);
+	CHECK(syscall(SYS_tgkill, getppid(), getppid(), 0) < 0 && errno == EPERM);
+	CHECK(raise(0) == 0); /* abort() needs it */
 	server = accept(listener, NULL, NULL);
 	CHECK(server >= 0 && write(server, "x", 1) == 1);
 }
@@ -280,10 +288,58 @@ new_network_sockets_are_refused_and_open_ones_serve(void **state)
 	in_child(no_network_body);
 }
 
+/* Whoever speaks with strangers must not reach a socket that trusts its user. */
+static void
+strangers_body(void)
+{
+	struct sandbox s = { .network = true };
+	struct buf report = { 0 };
+	bool weak;
+
+	enter(&s, &report, &weak);
+	if (strstr(buf_str(&report), "seccomp=missing(") != NULL) {
+		CHECK(weak);
+		_exit(SKIPPED);
+	}
+	CHECK(socket(AF_UNIX, SOCK_STREAM, 0) < 0 && errno == EPERM);
+	CHECK(socket(AF_INET, SOCK_STREAM, 0) >= 0);
+}
+
+static void
+who_uses_the_network_alone_reaches_no_local_socket(void **state)
+{
+	(void)state;
+	in_child(strangers_body);
+}
+
+static void
+local_body(void)
+{
+	const struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "/tmp/nobody-listens-here" };
+	struct sandbox s = { .local = true };
+	struct buf report = { 0 };
+	bool weak;
+	int fd;
+
+	enter(&s, &report, &weak);
+	if (strstr(buf_str(&report), "seccomp=missing(") != NULL)
+		_exit(SKIPPED);
+	CHECK(socket(AF_INET, SOCK_STREAM, 0) < 0 && errno == EPERM);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	CHECK(fd >= 0 && connect(fd, (const struct sockaddr *)&un, sizeof(un)) < 0 && errno != EPERM);
+}
+
+static void
+who_uses_local_sockets_alone_reaches_no_network(void **state)
+{
+	(void)state;
+	in_child(local_body);
+}
+
 static void
 network_body(void)
 {
-	struct sandbox s = { .network = true };
+	struct sandbox s = { .network = true, .local = true };
 	struct buf report = { 0 };
 	bool weak;
 
@@ -362,6 +418,8 @@ main(void)
 		cmocka_unit_test(nothing_but_the_named_paths_is_reachable),
 		cmocka_unit_test(a_path_to_read_cannot_be_written),
 		cmocka_unit_test(new_network_sockets_are_refused_and_open_ones_serve),
+		cmocka_unit_test(who_uses_the_network_alone_reaches_no_local_socket),
+		cmocka_unit_test(who_uses_local_sockets_alone_reaches_no_network),
 		cmocka_unit_test(who_may_use_the_network_still_can),
 		cmocka_unit_test(to_stay_root_is_weak),
 		cmocka_unit_test(users_are_found_by_name_and_by_number),
