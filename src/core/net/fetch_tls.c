@@ -273,6 +273,9 @@ set_client_cert(SSL_CTX *ctx, const char *pem, struct err *e)
 			X509_free(x);
 			return err_ossl(e, E_FORMAT, "client certificate: chain");
 		}
+	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		return err_ossl(e, E_FORMAT, "client certificate: chain");
+	ERR_clear_error(); /* the end of the text is an error to OpenSSL */
 	return 0;
 }
 

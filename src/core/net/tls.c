@@ -17,6 +17,7 @@
 
 #define CERT_LIST_MAX 32768 /* octets of a client's certificate message */
 #define CHAIN_DEPTH   4
+#define RSA_BITS_MAX  4096  /* of a client's key */
 #define BINDING_LEN   32    /* RFC 9266 2 */
 
 /* RFC 9325 4.2: forward secrecy and AEAD only. */
@@ -66,6 +67,16 @@ trust_of(const struct tls_server *s, X509_STORE_CTX *ctx)
 	return NULL;
 }
 
+/* Is the signature of the handshake, which comes next, one that may be checked?  A huge made-up key costs far more than a handshake. */
+static bool
+is_bearable(X509_STORE_CTX *ctx)
+{
+	const X509 *leaf = X509_STORE_CTX_get0_cert(ctx);
+	EVP_PKEY *key = leaf != NULL ? X509_get0_pubkey(leaf) : NULL;
+
+	return key == NULL || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA || EVP_PKEY_get_bits(key) <= RSA_BITS_MAX;
+}
+
 /* A bad chain never ends the handshake here: what it is worth is the request's business. */
 static int
 on_client_chain(X509_STORE_CTX *ctx, void *arg)
@@ -74,6 +85,10 @@ on_client_chain(X509_STORE_CTX *ctx, void *arg)
 	const struct trust *t = trust_of(arg, ctx);
 	struct verdict *v = SSL_get_ex_data(ssl, verdict_index);
 
+	if (!is_bearable(ctx)) {
+		X509_STORE_CTX_set_error(ctx, X509_V_ERR_EE_KEY_TOO_SMALL); /* the alert is "bad certificate" */
+		return 0;
+	}
 	if (v == NULL) {
 		v = mem_zalloc(sizeof(*v));
 		if (SSL_set_ex_data(ssl, verdict_index, v) != 1) {
@@ -136,6 +151,8 @@ use_chain(SSL_CTX *ctx, struct bytes pem, struct err *e)
 	for (;;) {
 		AUTO_OSSL(X509) next = PEM_read_bio_X509(in, NULL, no_password, NULL);
 
+		if (next == NULL && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+			return err_ossl(e, E_FORMAT, "TLS certificate's chain");
 		if (next == NULL) {
 			ERR_clear_error(); /* the end of the file is an error to OpenSSL */
 			return 0;

@@ -11,6 +11,24 @@
 
 #include "core/pki/ossl.h"
 
+/*
+ * Records of handshakes that one connection may send.  Those after its handshake (KeyUpdate, or an asking for a new one)
+ * are work for nothing, of which OpenSSL does as much in one read as there comes: who goes on for ever is cut off.
+ */
+#define SHAKES_MAX 256
+
+static void
+on_record(int written, int version, int type, const void *head, size_t n, SSL *ssl, void *arg)
+{
+	struct transport *t = arg;
+	bool of_type = type == SSL3_RT_HEADER || type == SSL3_RT_INNER_CONTENT_TYPE; /* which follows the header in 1.3 */
+
+	(void)version, (void)ssl;
+	if (written || !of_type || n == 0 || *(const uint8_t *)head != SSL3_RT_HANDSHAKE || ++t->shaken <= SHAKES_MAX)
+		return;
+	(void)shutdown(t->fd, SHUT_RDWR);
+}
+
 int
 transport_open(struct transport *t, int fd, const struct tls_server *tls, struct err *e)
 {
@@ -23,6 +41,8 @@ transport_open(struct transport *t, int fd, const struct tls_server *tls, struct
 		return err_ossl(e, E_CRYPTO, "TLS connection");
 	}
 	SSL_set_accept_state(t->ssl);
+	SSL_set_msg_callback(t->ssl, on_record);
+	SSL_set_msg_callback_arg(t->ssl, t);
 	return 0;
 }
 

@@ -9,6 +9,7 @@ struct transport {
 	int fd;      /* owned */
 	SSL *ssl;    /* NULL: plain */
 	bool failed; /* TLS has broken off: no more records */
+	unsigned shaken; /* records of handshakes that came */
 };
 
 enum transport_result {
@@ -19,7 +20,7 @@ enum transport_result {
 	TRANSPORT_FAILED,
 };
 
-/* Takes fd (non-blocking), also on failure; tls NULL: plain.  E_CRYPTO. */
+/* Takes fd (non-blocking), also on failure; tls NULL: plain.  *t stays where it is until it is closed.  E_CRYPTO. */
 int transport_open(struct transport *t, int fd, const struct tls_server *tls, struct err *e) MUST_CHECK;
 /* Go on with the handshake (nothing to do when plain); e says why it failed. */
 enum transport_result transport_handshake(struct transport *t, struct err *e);

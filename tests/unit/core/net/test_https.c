@@ -126,6 +126,40 @@ records_that_arrive_together_are_all_read(void **state)
 	play(scene_together, NULL, house_tls(&house));
 }
 
+/* Work for nothing, n times, and a request behind it; false when the server has cut it off. */
+static bool
+shakes_and_asks(const struct stage *s, unsigned n)
+{
+	SSL_CTX *ctx = house_client(NULL, TLS1_3_VERSION);
+	struct client c = dial(s, ctx);
+	bool answered;
+
+	for (unsigned i = 0; i < n; i++)
+		if (SSL_key_update(c.ssl, SSL_KEY_UPDATE_NOT_REQUESTED) != 1 || SSL_do_handshake(c.ssl) != 1)
+			break;
+	answered = say(&c, "GET /peer HTTP/1.1\r\n" HOST "\r\n") && hear(&c, false);
+	hang_up(&c);
+	SSL_CTX_free(ctx);
+	return answered;
+}
+
+static int
+scene_key_updates(struct stage *s)
+{
+	(void)signal(SIGPIPE, SIG_IGN);
+	NEED(shakes_and_asks(s, 20));
+	NEED(!shakes_and_asks(s, 1000));
+	NEED(shakes_and_asks(s, 1));
+	return 0;
+}
+
+static void
+a_client_that_shakes_hands_for_ever_is_cut_off(void **state)
+{
+	(void)state;
+	play(scene_key_updates, NULL, house_tls(&house));
+}
+
 static int
 meet(struct stage *s, const struct made *who, int version, const char *name, const char *state)
 {
@@ -310,6 +344,7 @@ main(void)
 		cmocka_unit_test(an_answer_that_fits_leaves_as_one_record),
 		cmocka_unit_test(large_bodies_pass_both_ways),
 		cmocka_unit_test(records_that_arrive_together_are_all_read),
+		cmocka_unit_test(a_client_that_shakes_hands_for_ever_is_cut_off),
 		cmocka_unit_test(a_request_knows_its_client_and_binding),
 		cmocka_unit_test(what_is_no_handshake_ends_and_is_told),
 		cmocka_unit_test(a_client_that_does_not_read_is_cut_off),
