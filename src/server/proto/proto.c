@@ -174,7 +174,6 @@ put_csr(struct buf *b, const struct csr *c)
 	put_sans(b, &c->sans);
 	wire_put_u8(b, (uint8_t)c->key_type);
 	wire_put_bytes(b, c->spki);
-	put_digest(b, c->spki_sha256);
 	put_bool(b, c->wants_ca);
 	put_bool(b, c->has_key_usage);
 	wire_put_u32(b, c->key_usage);
@@ -195,7 +194,7 @@ get_csr(struct wire *w, struct csr *c)
 	get_sans(w, &c->sans);
 	c->key_type = (enum key_type)get_u8_in(w, KEY_NONE + 1, KEY_TYPE_COUNT - 1);
 	c->spki = wire_bytes(w, KEY_SPKI_MAX);
-	get_digest(w, c->spki_sha256);
+	sha256(c->spki_sha256, c->spki); /* who holds which key is not the front's to say */
 	c->wants_ca = get_bool(w);
 	c->has_key_usage = get_bool(w);
 	c->key_usage = wire_u32(w);
