@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A device's certificates over time: retries, renewals, forks, revocation, and what the record says of them."""
+import datetime
 import os
 import subprocess
 import time
@@ -10,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 import estuary
+from clock import DAY, Clock
 from estuary import b64, basic, csr, fresh_name, new_key, wait_for
 
 
@@ -273,6 +275,24 @@ def test_a_renewed_certificate_may_speak_for_others_within_its_grace_where_the_l
     assert (again.status, again.reason) == (403, "device.forked")
     module = server.enrol(csr(new_key(), fresh_name("module")), label, pair=gateway)
     assert (module.status, module.reason) == (403, "device.forked"), "what is forked speaks for nobody"
+
+
+def test_a_server_clock_that_was_ahead_makes_no_fork(tmp_path):
+    """The device cannot come with what is not valid yet: it renews again with what it had."""
+    ahead = Clock(tmp_path)
+    server = estuary.Server(tmp_path / "d", env=ahead.env)
+    try:
+        mine = server.born(label="ldevid")
+        ahead.set(30 * DAY)
+        early = renew(server, mine)
+        assert early.status == 200 and early.cert.not_valid_before > mine.cert.not_valid_before + datetime.timedelta(days=20)
+        ahead.set(0)
+        k = new_key()
+        again = renew(server, mine, key=k)
+        assert again.status == 200 and renew(server, next_pair(server, again, k)).status == 200
+        assert server.op("device.show", name=mine.cn)["state"] == "active"
+    finally:
+        server.stop()
 
 
 def test_a_key_that_others_have_is_never_certified_again(server):

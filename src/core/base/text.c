@@ -76,14 +76,24 @@ utf8_one(uint32_t *cp, struct bytes b)
 	return 0;
 }
 
-/* Characters that make text say something else than it shows. */
+/*
+ * Characters that make text say something else than it shows: controls, those that turn its direction, those that nobody
+ * sees (Unicode's Default_Ignorable_Code_Point), and blanks that look like the one of ASCII.  In order.
+ */
+static const struct { uint32_t first, last; } harmful_ranges[] = {
+	{ 0x0000, 0x001f }, { 0x007f, 0x00a0 }, { 0x00ad, 0x00ad }, { 0x034f, 0x034f }, { 0x061c, 0x061c }, { 0x115f, 0x1160 },
+	{ 0x1680, 0x1680 }, { 0x17b4, 0x17b5 }, { 0x180b, 0x180f }, { 0x2000, 0x200f }, { 0x2028, 0x202f }, { 0x205f, 0x206f },
+	{ 0x3164, 0x3164 }, { 0xfe00, 0xfe0f }, { 0xfeff, 0xfeff }, { 0xffa0, 0xffa0 }, { 0xfff0, 0xfffb }, { 0x1bca0, 0x1bca3 },
+	{ 0x1d173, 0x1d17a }, { 0xe0000, 0xe0fff },
+};
+
 static bool
 harmful(uint32_t cp)
 {
-	return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) ||
-	    (cp >= 0x200b && cp <= 0x200f) || (cp >= 0x2028 && cp <= 0x202e) ||
-	    (cp >= 0x2060 && cp <= 0x206f) || cp == 0xfeff || cp == 0x061c ||
-	    (cp & 0xfffe) == 0xfffe;
+	for (size_t i = 0; i < N_OF(harmful_ranges) && cp >= harmful_ranges[i].first; i++)
+		if (cp <= harmful_ranges[i].last)
+			return true;
+	return (cp & 0xfffe) == 0xfffe;
 }
 
 /* How many octets at the start of b are printable ASCII without a backslash: nearly all, nearly always. */

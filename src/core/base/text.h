@@ -9,7 +9,7 @@
 void text_hex(char *out, struct bytes b);
 /* Hex of either case, exactly 2 * n characters, into out; false otherwise. */
 bool text_unhex(uint8_t *out, size_t n, const char *hex);
-/* Well-formed UTF-8 (RFC 3629) without NUL, C0/C1 controls, or bidirectional controls. */
+/* Well-formed UTF-8 (RFC 3629) without NUL, controls, what turns its direction or is not seen, and blanks but ASCII's and U+3000. */
 bool text_valid_utf8(struct bytes b);
 /* 1 to max characters of [A-Za-z0-9._-], the first not a dot or hyphen: a safe name of an object. */
 bool text_valid_name(const char *s, size_t max);

@@ -15,6 +15,7 @@
 
 #define RETRY_LIFE_PART 20 /* a retry's window is at most this part of the certificate's life ... */
 #define RETRY_LEAST_S   5  /* ... but at least this long */
+#define CLOCK_SLACK_S   300 /* seconds by which a record may be ahead of the clock */
 
 /* Everything that the steps of one decision share. */
 struct deciding {
@@ -249,6 +250,9 @@ renews_own(const struct deciding *s)
 static int
 renewed_before(const struct deciding *s, bool *yes, struct err *e)
 {
+	/* What a clock that was ahead let be issued is not valid yet: its holder comes with the one before, and is no other. */
+	if (s->own.row.superseded_at - CLOCK_SLACK_S > s->now)
+		return 0;
 	*yes = s->own.row.superseded_by != 0;
 	return *yes || at_home(s) ? 0 : cert_row_reenrolled(s->fleet->db, s->own.row.device, s->own.row.id, yes, e);
 }

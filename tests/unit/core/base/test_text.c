@@ -39,7 +39,7 @@ well_formed_printable_utf8_is_valid(void **state)
 {
 	static const char *const good[] = {
 		"", "plain", "gr\xc3\xbcn", "\xe2\x82\xac", "\xf0\x9f\x94\x91", "\xed\x9f\xbf", "\xee\x80\x80",
-		"\xc2\xa0",
+		"\xe3\x80\x80",
 	};
 
 	(void)state;
@@ -68,6 +68,8 @@ characters_that_lie_about_the_text_are_refused(void **state)
 	static const char *const bad[] = {
 		"\n", "\t", "\x1b[2J", "\x7f", "\xc2\x85", "\xe2\x80\xae", "\xe2\x80\x8b", "\xe2\x81\xa6",
 		"\xef\xbb\xbf", "\xd8\x9c", "\xef\xbf\xbf", "\xe2\x80\xa8",
+		/* soft hyphen, Hangul filler, a variation selector, a tag; no-break and em blanks */
+		"pum\xc2\xadp", "pump\xe3\x85\xa4", "pump\xef\xb8\x8f", "pump\xf3\xa0\x81\x81", "pump\xc2\xa0" "1", "pump\xe2\x80\x83" "1",
 	};
 
 	(void)state;
