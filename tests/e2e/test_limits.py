@@ -55,14 +55,54 @@ def test_a_thousand_idle_connections_do_not_keep_a_device_out(daemon):
             c.close()
 
 
-def test_an_address_has_so_many_connections_and_no_more(daemon):
+def limited(daemon, limits):
+    """A server whose [limits] are these."""
     server = daemon(start=False)
-    limit = 8
     server.start()
     server.stop()
     with open(server.config, "a", encoding="utf-8") as f:
-        f.write(f"\n[limits]\nconnections_per_address = {limit}\n")
+        f.write(f"\n[limits]\n{limits}\n")
     server.run()
+    return server
+
+
+def public_get(server, octets, source):
+    with connect(server.public_port, source, octets) as s:
+        s.settimeout(10)
+        return s.recv(12)
+
+
+@pytest.mark.parametrize("octets", [b"", HELLO], ids=["silent", "cut"])
+def test_half_open_connections_that_fill_every_place_do_not_keep_a_device_out(daemon, octets):
+    server = limited(daemon, "connections = 64")
+    codes = [server.new_code() for _ in range(3)]
+    held = crowd(server, 1000, octets)
+    try:
+        assert min(enrol_in(server, c) for c in codes) < 1
+        wait_for("a word in the log", lambda: " cap.yield " in server.log_text())
+    finally:
+        for s in held:
+            s.close()
+
+
+def test_half_heads_that_fill_the_public_listener_keep_out_neither_devices_nor_others_there(daemon):
+    server = limited(daemon, "connections = 64")
+    codes = [server.new_code() for _ in range(3)]
+    held = [connect(server.public_port, f"127.7.{i // 125}.1", b"GET / HTTP/1.1\r\nHost: a\r\n") for i in range(1000)]
+    try:
+        for c in codes:
+            enrol_in(server, c)
+        assert " cap.yield " in server.log_text()
+        live = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        assert public_get(server, live, "127.9.0.3") == b"HTTP/1.1 200"
+    finally:
+        for s in held:
+            s.close()
+
+
+def test_an_address_has_so_many_connections_and_no_more(daemon):
+    limit = 8
+    server = limited(daemon, f"connections_per_address = {limit}")
     fronts = len(server.role_pids("front"))
     held = [connect(server.device_port, "127.9.0.1") for _ in range(limit * fronts * 4)]
     try:

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net/census.c - how many connections each client address, or local uid, has: a table with a secret hash */
+/* net/census.c - how many connections each neighbourhood of addresses, or local uid, has: a table with a secret hash */
 #include "core/net/census.h"
 
 #include <netinet/in.h>
 #include <string.h>
 
+#include "core/base/address.h"
 #include "core/base/mem.h"
 #include "core/base/rnd.h"
 
-#define KEY_LEN 17 /* an address or a uid, and which of them */
+#define KEY_LEN (ADDRESS_LEN + 1) /* an address or a uid, and which of them */
 
 enum kind { KIND_ADDRESS, KIND_UID, KIND_UID_APART };
 
@@ -63,7 +64,8 @@ make_key(uint8_t key[KEY_LEN], const struct sockaddr_storage *from)
 
 	memset(key, 0, KEY_LEN);
 	if (from->ss_family == AF_INET6) {
-		memcpy(key, &in6->sin6_addr, 16);
+		memcpy(key, &in6->sin6_addr, ADDRESS_LEN);
+		address_neighbourhood(key);
 	} else if (from->ss_family == AF_INET) {
 		key[10] = key[11] = 0xff;
 		memcpy(key + 12, &in->sin_addr, 4);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net/census.h - how many connections each client address, or local uid, has */
+/* net/census.h - how many connections each neighbourhood of addresses, or local uid, has */
 #ifndef CORE_NET_CENSUS_H
 #define CORE_NET_CENSUS_H
 
@@ -15,8 +15,8 @@ struct census_entry;
 struct census *census_new(size_t expected);
 void census_free(struct census *c);
 /*
- * Count one connection more of this address (the port does not matter, an
- * IPv4-mapped address is the IPv4 one); NULL when it has `limit` of them already.
+ * Count one connection more of this address (the port does not matter, an IPv4-mapped address is the
+ * IPv4 one, an IPv6 address is its /64: address_neighbourhood()); NULL when it has `limit` of them already.
  */
 struct census_entry *census_enter(struct census *c, const struct sockaddr_storage *from, size_t limit);
 /* The same for a local uid; apart: those connections of it that are only told that it has too many. */

@@ -20,8 +20,8 @@ conn_enter(struct conn *c, enum phase phase)
 
 	TAILQ_REMOVE(&p->queue[c->phase], c, link);
 	c->phase = phase;
-	c->until_ms = p->length_ms[phase] == UINT64_MAX ? UINT64_MAX
-	                                                : clock_monotonic_ms() + p->length_ms[phase];
+	c->since_ms = clock_monotonic_ms();
+	c->until_ms = p->length_ms[phase] == UINT64_MAX ? UINT64_MAX : c->since_ms + p->length_ms[phase];
 	TAILQ_INSERT_TAIL(&p->queue[phase], c, link);
 }
 

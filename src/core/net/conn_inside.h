@@ -46,7 +46,7 @@ struct conn {
 	TAILQ_ENTRY(conn) link;
 	struct conn_pool *pool;
 	enum phase phase;
-	uint64_t until_ms;
+	uint64_t since_ms, until_ms; /* in this phase */
 	struct transport t;
 	struct loop_io *io;
 	unsigned watched;

@@ -196,7 +196,7 @@ largest(struct conn_pool *p, enum phase phase, size_t least)
  * its owner has less; what is about to ask goes when the newcomer's uid has less even so.
  */
 static struct conn *
-victim(struct conn_pool *p, size_t n)
+victim_local(struct conn_pool *p, size_t n)
 {
 	struct conn *c = largest(p, PHASE_HEAD, SIZE_MAX); /* to be told to come again */
 
@@ -207,22 +207,77 @@ victim(struct conn_pool *p, size_t n)
 	return c != NULL ? c : largest(p, PHASE_BODY, n + 1);
 }
 
-/* Room for one more, if need be that of the connection that has been idle for longest. */
+/* Of the heads of n queues the one that has been in its phase for longest, whose place the next one takes; NULL: none. */
+static struct conn *
+next_oldest(struct conn *heads[], size_t n)
+{
+	struct conn **first = NULL, *c;
+
+	for (size_t i = 0; i < n; i++)
+		if (heads[i] != NULL && (first == NULL || heads[i]->since_ms < (*first)->since_ms))
+			first = &heads[i];
+	if (first == NULL)
+		return NULL;
+	c = *first;
+	*first = TAILQ_NEXT(c, link);
+	return c;
+}
+
+/*
+ * Who goes for a newcomer over TCP whose owner has n connections with it.  What has been idle for long goes first.
+ * Then of those that have kept us waiting for longest (who is quick is not among them, however many a stranger has)
+ * one of the owner with most connections; an owner with less than the newcomer's loses none, so that who has most
+ * pushes away its own.  The look is short: a flood must not make each newcomer dear.
+ */
+static struct conn *
+victim_tcp(struct conn_pool *p, size_t n)
+{
+	static const enum phase phases[] = { PHASE_LINGER, PHASE_IDLE, PHASE_HANDSHAKE, PHASE_HEAD, PHASE_BODY };
+	struct conn *heads[N_OF(phases)], *best = NULL, *c;
+
+	c = TAILQ_FIRST(&p->queue[PHASE_IDLE]);
+	if (c != NULL && clock_monotonic_ms() - c->since_ms >= NET_STALE_MS)
+		return c;
+	for (size_t i = 0; i < N_OF(phases); i++)
+		heads[i] = TAILQ_FIRST(&p->queue[phases[i]]);
+	for (int i = 0; i < NET_YIELD_LOOK && (c = next_oldest(heads, N_OF(phases))) != NULL; i++) {
+		if (census_count(c->census) >= n) {
+			best = c;
+			n = census_count(c->census) + 1;
+		}
+	}
+	return best;
+}
+
+/* A connection makes room for another one. */
+static void
+yield(struct conn *c)
+{
+	bool asking = c->phase == PHASE_HANDSHAKE || c->phase == PHASE_HEAD || c->phase == PHASE_BODY;
+
+	if (asking && c->uid == (uid_t)-1)
+		c->pool->hooks->refused(c->pool->ctx, c->address, "cap.yield",
+		    "there was no room for another connection but that of one that has not asked yet", c->id);
+	if (c->phase != PHASE_HANDSHAKE)
+		transport_finish(&c->t);
+	conn_close(c);
+}
+
+/* Room for one more, if need be that of another connection. */
 static bool
 make_room(struct conn_pool *p, const struct conn *newcomer)
 {
 	struct conn *c;
+	size_t n = census_count(newcomer->census);
 
 	if (p->count < p->lim.connections)
 		return true;
 	if (newcomer->busy)
 		return false;
-	c = newcomer->uid == (uid_t)-1 ? TAILQ_FIRST(&p->queue[PHASE_IDLE])
-	                               : victim(p, census_count(newcomer->census));
+	c = newcomer->uid == (uid_t)-1 ? victim_tcp(p, n) : victim_local(p, n);
 	if (c == NULL)
 		return false;
-	transport_finish(&c->t);
-	conn_close(c);
+	yield(c);
 	conn_pool_reap(p);
 	return p->count < p->lim.connections;
 }

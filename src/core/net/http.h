@@ -18,10 +18,15 @@ struct http_limits {
 	unsigned idle_ms;            /* 60000: between requests */
 	size_t head_octets;          /* 8192 */
 	size_t body_octets;          /* 65536 */
-	size_t connections;          /* in all; over it the longest idle one is closed, or the new one */
-	size_t connections_per_address; /* over it a new one is closed at once */
+	size_t connections;          /* in all; over it one that keeps us waiting is closed (below), or the new one */
+	size_t connections_per_address; /* or IPv6 /64; over it a new one is closed at once */
 };
 extern const struct http_limits http_limits_default;
+/*
+ * When all connections are taken, a newcomer over TCP gets the place of one that has been idle for NET_STALE_MS.
+ * Where none is, of the oldest ones without a whole request that of the address (or /64) with most connections, which
+ * are no fewer than the newcomer's: who floods pushes away its own.  refused() tells "cap.yield", or "cap.total".
+ */
 
 struct http_server;
 struct http_request;

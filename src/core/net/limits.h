@@ -11,6 +11,8 @@
 #define NET_RECORD         16384u /* octets moved at a time: one TLS record */
 #define NET_ACCEPT_BURST   64     /* connections taken in one turn of the loop */
 #define NET_ACCEPT_PAUSE   100u   /* ms without accepting once descriptors have run out */
+#define NET_STALE_MS       5000u  /* who has been idle for as long makes room for anybody */
+#define NET_YIELD_LOOK     64     /* connections looked at to find the one that makes room */
 #define NET_TICK_MS        250u   /* how exact deadlines are */
 #define NET_WARM_MS        1000u  /* for how long an idle connection keeps what it found out about its client */
 #define NET_WARM_MAX       256u   /* idle connections that do */

@@ -64,7 +64,8 @@ struct waiting {
 struct front {
 	struct loop *loop;
 	struct settings settings;
-	struct http_server *http;
+	struct http_server *http, *public_http; /* apart: strangers' connections take no device's place */
+	unsigned n_draining;
 	struct tls_server *tls;
 	struct err tls_error;
 	int device_fd, public_fd;              /* until front_listen() */

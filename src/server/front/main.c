@@ -12,6 +12,8 @@
 
 #define PEM_MAX  ((size_t)256 * 1024)
 #define DRAIN_MS 10000
+/* How many the public listener may have, beside so many of devices. */
+#define PUBLIC_SHARE(connections) ((connections) / 4 + 1)
 
 static void
 serve_ready(struct front *f, struct http_request *r)
@@ -107,7 +109,7 @@ front_listen(struct front *f)
 	if (f->http == NULL || f->device_fd < 0)
 		return;
 	if (http_server_listen(f->http, TAKE_FD(f->device_fd), f->tls, LISTENER_DEVICE, &e) != 0 ||
-	    http_server_listen(f->http, TAKE_FD(f->public_fd), NULL, LISTENER_PUBLIC, &e) != 0) {
+	    http_server_listen(f->public_http, TAKE_FD(f->public_fd), NULL, LISTENER_PUBLIC, &e) != 0) {
 		log_event(L_ERROR, "front.listen", "why=%s", e.msg);
 		role_exit(f->loop, err_row(e.code)->exit_status);
 	}
@@ -181,24 +183,40 @@ on_peer(void *ctx, enum role r, uint32_t instance, int fd)
 	f->authority = pipe_new(f->loop, fd, front_permits, on_lost, f);
 }
 
-static int
-on_start(void *ctx, struct err *e)
+/* As the settings say; fewer connections when there are not descriptors for so many, a quarter of which have other uses. */
+static struct http_limits
+limits_of(const struct front *f)
 {
-	struct front *f = ctx;
 	struct http_limits limits = http_limits_default;
+	size_t room = peer_raise_nofile() / 5 * 3;
 
-	if (f->tls == NULL) {
-		*e = f->tls_error;
-		return f->tls_error.code;
-	}
 	if (f->settings.idle_s != 0)
 		limits.idle_ms = f->settings.idle_s * 1000;
 	if (f->settings.connections != 0)
 		limits.connections = f->settings.connections;
 	if (f->settings.connections_per_address != 0)
 		limits.connections_per_address = f->settings.connections_per_address;
-	(void)peer_raise_nofile();
+	if (room != 0 && limits.connections > room) {
+		log_event(L_WARN, "front.descriptors", "connections=%zu of %zu, for want of descriptors", room, limits.connections);
+		limits.connections = room;
+	}
+	return limits;
+}
+
+static int
+on_start(void *ctx, struct err *e)
+{
+	struct front *f = ctx;
+	struct http_limits limits;
+
+	if (f->tls == NULL) {
+		*e = f->tls_error;
+		return f->tls_error.code;
+	}
+	limits = limits_of(f);
 	f->http = http_server_new(f->loop, &limits, on_request, on_refused, f);
+	limits.connections = PUBLIC_SHARE(limits.connections);
+	f->public_http = http_server_new(f->loop, &limits, on_request, on_refused, f);
 	f->started_ms = clock_monotonic_ms();
 	if (f->now != NULL)
 		front_listen(f);
@@ -212,7 +230,8 @@ on_drained(void *ctx)
 {
 	struct front *f = ctx;
 
-	role_exit(f->loop, 0);
+	if (--f->n_draining == 0)
+		role_exit(f->loop, 0);
 }
 
 static void
@@ -220,10 +239,13 @@ on_drain(void *ctx)
 {
 	struct front *f = ctx;
 
-	if (f->http == NULL)
+	if (f->http == NULL) {
 		role_exit(f->loop, 0);
-	else
-		http_server_drain(f->http, DRAIN_MS, on_drained, f);
+		return;
+	}
+	f->n_draining = 2;
+	http_server_drain(f->http, DRAIN_MS, on_drained, f);
+	http_server_drain(f->public_http, DRAIN_MS, on_drained, f);
 }
 
 static const struct sandbox *
@@ -242,6 +264,7 @@ free_all(struct front *f)
 	struct published *x;
 
 	http_server_free(f->http);
+	http_server_free(f->public_http);
 	tls_server_free(f->tls);
 	pipe_free(f->authority);
 	snapshot_free(f->now);

@@ -45,6 +45,25 @@ an_address_counts_whatever_its_port_and_form(void **state)
 }
 
 static void
+the_ipv6_addresses_of_one_64_count_together(void **state)
+{
+	struct sockaddr_storage a = address("2001:db8:1:2::1", 1), b = address("2001:db8:1:2:ffff:ffff:ffff:ffff", 1),
+	                        c = address("2001:db8:1:3::1", 1);
+	struct census *s = census_new(1);
+	struct census_entry *e[3];
+
+	(void)state;
+	assert_non_null(e[0] = census_enter(s, &a, 2));
+	assert_ptr_equal(e[1] = census_enter(s, &b, 2), e[0]);
+	assert_null(census_enter(s, &a, 2));
+	assert_null(census_enter(s, &b, 2));
+	assert_non_null(e[2] = census_enter(s, &c, 2));
+	for (size_t i = 0; i < N_OF(e); i++)
+		census_leave(s, e[i]);
+	census_free(s);
+}
+
+static void
 many_addresses_are_kept_apart(void **state)
 {
 	static struct census_entry *e[5000];
@@ -55,7 +74,7 @@ many_addresses_are_kept_apart(void **state)
 	for (size_t i = 0; i < N_OF(e); i++) {
 		struct sockaddr_storage a;
 
-		(void)snprintf(text, sizeof(text), "2001:db8::%zx", i + 1);
+		(void)snprintf(text, sizeof(text), "2001:db8:0:%zx::1", i + 1);
 		a = address(text, 1);
 		assert_non_null(e[i] = census_enter(s, &a, 1));
 		assert_null(census_enter(s, &a, 1));
@@ -144,6 +163,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_address_counts_whatever_its_port_and_form),
 		cmocka_unit_test(uids_are_no_addresses_and_those_apart_count_apart),
+		cmocka_unit_test(the_ipv6_addresses_of_one_64_count_together),
 		cmocka_unit_test(many_addresses_are_kept_apart),
 		cmocka_unit_test(who_finds_no_descriptor_is_turned_away_and_others_served_later),
 	};

@@ -229,6 +229,129 @@ over_the_cap_the_idle_make_room_or_the_new_one_goes(void **state)
 	stage_close(&s); /* with up to four requests that nobody has answered */
 }
 
+/* A plain connection from one of the loopback's addresses. */
+static struct client
+dial_from(const struct stage *s, const char *address)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	const struct timeval patience = { .tv_sec = 10 };
+	struct client c = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+
+	(void)setsockopt(c.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (inet_pton(AF_INET, address, &in.sin_addr) != 1 || bind(c.fd, (const struct sockaddr *)&in, sizeof(in)) != 0)
+		_exit(94);
+	in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(s->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	if (connect(c.fd, (const struct sockaddr *)&in, sizeof(in)) != 0)
+		_exit(99);
+	return c;
+}
+
+/* One that the server has seen to be in its body; "x" is the rest. */
+static struct client
+dial_half(const struct stage *s, const char *address)
+{
+	struct client c = dial_from(s, address);
+
+	if (!say(&c, "POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nExpect: 100-continue\r\n\r\n") ||
+	    !hear(&c, true) || reply.status != 100)
+		_exit(93);
+	return c;
+}
+
+static bool
+is_served(struct client *c, const char *rest)
+{
+	return say(c, rest) && hear(c, false) && reply.status == 200;
+}
+
+#define WHOLE "GET / HTTP/1.1\r\n" HOST "\r\n"
+
+static int
+scene_flood(struct stage *s)
+{
+	struct client flood[5], quiet = dial_half(s, "127.0.0.2"), c;
+
+	for (size_t i = 0; i < N_OF(flood); i++)
+		flood[i] = dial_half(s, "127.0.0.3");
+	c = dial_from(s, "127.0.0.4"); /* all six places are taken: one of five goes, not the oldest of all */
+	NEED(is_served(&c, WHOLE) && is_closed(&flood[0]));
+	NEED(is_served(&quiet, "x"));
+	NEED(is_served(&flood[1], "x"));
+	return 0;
+}
+
+static int
+scene_own(struct stage *s)
+{
+	struct client quiet[3], flood[3], c;
+
+	for (size_t i = 0; i < N_OF(quiet); i++)
+		quiet[i] = dial_half(s, i == 0 ? "127.0.0.2" : i == 1 ? "127.0.0.4" : "127.0.0.5");
+	for (size_t i = 0; i < N_OF(flood); i++)
+		flood[i] = dial_half(s, "127.0.0.3");
+	for (size_t i = 0; i < N_OF(flood); i++) { /* who has most pushes away its own */
+		c = dial_half(s, "127.0.0.3");
+		NEED(is_closed(&flood[i]));
+	}
+	for (size_t i = 0; i < N_OF(quiet); i++)
+		NEED(is_served(&quiet[i], "x"));
+	NEED(is_served(&c, "x"));
+	return 0;
+}
+
+static int
+scene_one_each(struct stage *s)
+{
+	struct client c[7];
+	char from[16];
+
+	for (size_t i = 0; i < N_OF(c); i++) {
+		(void)snprintf(from, sizeof(from), "127.0.0.%zu", i + 2);
+		c[i] = dial_half(s, from);
+	}
+	NEED(is_closed(&c[0])); /* where nobody has more than another, who has waited for longest goes */
+	for (size_t i = 1; i < N_OF(c); i++)
+		NEED(is_served(&c[i], "x"));
+	return 0;
+}
+
+static int
+scene_fresh(struct stage *s)
+{
+	struct client idle[5], half[2], c;
+
+	for (size_t i = 0; i < N_OF(idle); i++)
+		idle[i] = dial_from(s, i == 0 ? "127.0.0.2" : "127.0.0.3");
+	for (size_t i = 0; i < N_OF(idle); i++)
+		NEED(is_served(&idle[i], WHOLE));
+	half[0] = dial_half(s, "127.0.0.4");
+	half[1] = dial_half(s, "127.0.0.4");
+	NEED(is_closed(&idle[1])); /* of four; the only one of its address stays, also against one that has as many */
+	c = dial_half(s, "127.0.0.4");
+	NEED(c.fd >= 0 && is_closed(&idle[2]));
+	NEED(is_served(&idle[0], WHOLE) && is_served(&half[0], "x") && is_served(&half[1], "x"));
+	return 0;
+}
+
+static void
+a_flood_of_requests_that_do_not_end_makes_room_for_others(void **state)
+{
+	int (*const scenes[])(struct stage *) = { scene_flood, scene_own, scene_one_each, scene_fresh };
+	struct http_limits lim = http_limits_default;
+
+	(void)state;
+	lim.connections = 6;
+	for (size_t i = 0; i < N_OF(scenes); i++) {
+		struct stage s = { 0 };
+
+		stage_open(&s, &lim, NULL);
+		stage_play(&s, scenes[i]);
+		assert_int_equal(was_refused(&s, "cap.yield"), scenes[i] != scene_fresh);
+		assert_false(was_refused(&s, "cap.total"));
+		stage_close(&s);
+	}
+}
+
 static int
 scene_greedy(struct stage *s)
 {
@@ -271,6 +394,7 @@ main(void)
 		cmocka_unit_test(an_answer_that_does_not_come_becomes_503_and_may_still_be_given),
 		cmocka_unit_test(a_client_that_has_gone_gets_no_answer_and_does_no_harm),
 		cmocka_unit_test(over_the_cap_the_idle_make_room_or_the_new_one_goes),
+		cmocka_unit_test(a_flood_of_requests_that_do_not_end_makes_room_for_others),
 		cmocka_unit_test(an_address_has_its_own_cap),
 	};
 
