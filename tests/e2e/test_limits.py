@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limits with names: who holds connections keeps nobody else out (HTTP's own limits: test_http.py)."""
+import re
 import socket
 import threading
 import time
@@ -98,6 +99,23 @@ def test_half_heads_that_fill_the_public_listener_keep_out_neither_devices_nor_o
     finally:
         for s in held:
             s.close()
+
+
+def test_strangers_lines_in_the_log_are_few_and_none_is_lost_without_being_told(daemon):
+    server = daemon()
+    n, fronts, begin = 1500, len(server.role_pids("front")), time.monotonic()
+    for i in range(n):
+        assert public_get(server, b"GET /\0\r\n\r\n", f"127.6.{i // 125}.1") == b"HTTP/1.1 400"
+
+    def told():
+        return [int(x) for x in re.findall(r" NOTE head\.syntax more=(\d+)\n", server.log_text())]
+
+    def written():
+        return server.log_text().count(" NOTE head.syntax address=")
+
+    wait_for("all to be told of", lambda: written() + sum(told()) == n)
+    assert written() <= fronts * (100 + 5 * (time.monotonic() - begin) + 1)
+    assert len(told()) <= fronts * (time.monotonic() - begin + 1)
 
 
 def test_an_address_has_so_many_connections_and_no_more(daemon):

@@ -12,6 +12,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/text.h"
+#include "core/sys/log_rate.h"
 
 /* Below PIPE_BUF: a line goes into a pipe whole or not at all. */
 #define TEXT_MAX ((size_t)1000)
@@ -22,6 +23,7 @@ static char role_name[32] = "estuary";
 static enum log_level least = L_NOTE;
 static uint64_t dropped;
 static bool torn; /* the last line went out in part */
+static struct log_rate strangers;
 
 void
 log_open(const char *role)
@@ -87,19 +89,48 @@ put_dropped(void)
 	return true;
 }
 
-void
-log_event(enum log_level level, const char *event, const char *fmt, ...)
+static void
+put_event(enum log_level level, const char *event, const char *fmt, va_list ap)
 {
 	char text[TEXT_MAX];
 	int no = errno;
+
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	if (!put_dropped() || !put_line(level_names[level], event, bytes_of(text)))
+		dropped++;
+	errno = no;
+}
+
+void
+log_event(enum log_level level, const char *event, const char *fmt, ...)
+{
 	va_list ap;
 
 	if (level > least)
 		return;
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	put_event(level, event, fmt, ap);
 	va_end(ap);
-	if (!put_dropped() || !put_line(level_names[level], event, bytes_of(text)))
-		dropped++;
-	errno = no;
+}
+
+void
+log_stranger(enum log_level level, const char *event, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (level > least || !log_rate_allows(&strangers, event, clock_monotonic_ms()))
+		return;
+	va_start(ap, fmt);
+	put_event(level, event, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_held(bool all)
+{
+	const char *event;
+	uint64_t n;
+
+	while (log_rate_held(&strangers, clock_monotonic_ms(), all, &event, &n))
+		log_event(L_NOTE, event, "more=%llu", (unsigned long long)n);
 }

@@ -17,6 +17,13 @@ enum log_level { L_ERROR, L_WARN, L_NOTE, L_DEBUG };
 void log_open(const char *role);
 void log_set_level(enum log_level least);
 void log_event(enum log_level level, const char *event, const char *fmt, ...) PRINTF(3, 4);
+/*
+ * The same for what anybody can cause from afar: of each event (a constant word) no more lines than log_rate.h
+ * says; the rest is counted, and told of by log_held().  Allocates nothing for what is only counted.
+ */
+void log_stranger(enum log_level level, const char *event, const char *fmt, ...) PRINTF(3, 4);
+/* To be called each second, and with `all` at the end: "event more=N" for each event with lines that were counted. */
+void log_held(bool all);
 
 /* write() that does not wait: the flags of a descriptor that others share stay alone.  For what writes lines of its own. */
 ssize_t log_write(int fd, struct bytes b) MUST_CHECK;

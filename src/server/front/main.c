@@ -97,7 +97,7 @@ static void
 on_refused(void *ctx, const char *address, const char *event, const char *detail, const char *id)
 {
 	(void)ctx;
-	log_event(L_NOTE, event, "address=%s id=%s %s", address, id, detail);
+	log_stranger(L_NOTE, event, "address=%s id=%s %s", address, id, detail);
 }
 
 /* Whoever connects waits in the sockets' queues until labels and anchors are known, but not for long. */
@@ -121,6 +121,7 @@ on_timer(void *ctx)
 	struct front *f = ctx;
 
 	waiting_give_up(f, "the authority did not answer in time", true);
+	log_held(false);
 	if (clock_monotonic_ms() - f->started_ms >= FRONT_PATIENCE_MS)
 		front_listen(f);
 	loop_timer_in(f->timer, 1000);
@@ -292,6 +293,7 @@ main(void)
 	f->loop = loop_new();
 	status = role_main(ROLE_FRONT, &hooks, f, f->loop);
 	waiting_give_up(f, "the server ends", false);
+	log_held(true);
 	free_all(f);
 	return status;
 }

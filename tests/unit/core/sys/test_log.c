@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -155,6 +156,26 @@ a_full_socket_drops_lines_and_counts_them(void **state)
 }
 
 static void
+what_strangers_cause_is_written_a_hundred_times_and_then_counted(void **state)
+{
+	char *more;
+	unsigned long n;
+
+	(void)state;
+	for (int i = 0; i < 5000; i++)
+		log_stranger(L_NOTE, "head.syntax", "n=%d", i);
+	log_stranger(L_NOTE, "head.size", "%s", "another event");
+	log_held(false);
+	n = lines(logged());
+	assert_true(n >= 102 && n < 1000);
+	assert_non_null(strstr(text, "NOTE head.size another event\n"));
+	assert_non_null(more = strstr(text, "NOTE head.syntax more="));
+	assert_int_equal(strtoul(more + strlen("NOTE head.syntax more="), NULL, 10) + n - 2, 5000);
+	log_held(true);
+	assert_string_equal(logged(), "");
+}
+
+static void
 a_reader_that_has_gone_does_not_end_the_role(void **state)
 {
 	(void)state;
@@ -175,6 +196,7 @@ main(void)
 		TEST(lesser_levels_stay_out),
 		TEST(a_full_pipe_drops_lines_and_counts_them),
 		TEST(a_full_socket_drops_lines_and_counts_them),
+		TEST(what_strangers_cause_is_written_a_hundred_times_and_then_counted),
 		TEST(a_reader_that_has_gone_does_not_end_the_role),
 	};
 
