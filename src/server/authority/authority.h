@@ -22,8 +22,7 @@
 struct authority;
 
 struct bucket {
-	uint64_t who;
-	int64_t left, at;
+	int64_t left, at; /* 0 at first: full since long ago */
 };
 
 struct question;
@@ -92,7 +91,7 @@ struct authority {
 	struct loop_timer *tick, *pace;
 	bool store_ok;
 	char store_why[200];
-	/* how many refusals and retries may still be recorded one by one; see batch.c */
+	/* how many refusals and retries may still be recorded one by one; see record.c */
 	struct bucket strangers, known[AUTHORITY_BUCKETS];
 	int64_t dropped, dropped_noted;
 	char crl_why[200];           /* why the last revocation list could not be made; "" when it could */

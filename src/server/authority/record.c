@@ -15,17 +15,13 @@
 static struct bucket *
 bucket_of(struct authority *a, const char *actor)
 {
-	uint64_t who = UINT64_C(14695981039346656037); /* FNV-1a: who shares a bucket by chance shares its rate */
-	struct bucket *k;
+	uint64_t who = UINT64_C(14695981039346656037); /* FNV-1a: who shares a bucket by chance shares its rate and its count */
 
 	if (actor[0] == 0)
 		return &a->strangers;
 	for (const char *p = actor; *p != 0; p++)
 		who = (who ^ (uint8_t)*p) * UINT64_C(1099511628211);
-	k = &a->known[who % AUTHORITY_BUCKETS];
-	if (k->who != who)
-		*k = (struct bucket){ .who = who, .left = KNOWN_SAVED };
-	return k;
+	return &a->known[who % AUTHORITY_BUCKETS];
 }
 
 bool

@@ -2,18 +2,19 @@
 /* fleet/secret.c - passwords, codes and secret values */
 #include "server/fleet/secret.h"
 
-#include <arpa/inet.h>
 #include <crypt.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/address.h"
 #include "core/base/mem.h"
 #include "core/base/rnd.h"
 #include "core/base/text.h"
 #include "core/pki/key.h"
 
 #define CACHE_SLOTS   256
-#define ADDRESS_SLOTS 4096
+#define TRIES_SETS    4096
+#define TRIES_WAYS    4 /* places of a set */
 #define CACHE_SECONDS 600
 
 struct verified {                 /* a password that was right */
@@ -22,7 +23,7 @@ struct verified {                 /* a password that was right */
 };
 
 struct tries {
-	uint64_t address;         /* keyed hash */
+	uint64_t address;         /* keyed hash of address and minute */
 	int64_t minute;
 	unsigned n;
 };
@@ -31,7 +32,7 @@ struct secret {
 	uint8_t key[32], process_key[32];
 	char dummy[192];          /* what an unknown user's password is compared with */
 	struct verified cache[CACHE_SLOTS];
-	struct tries tries[ADDRESS_SLOTS];
+	struct tries tries[TRIES_SETS][TRIES_WAYS];
 	int64_t crypt_second;
 	unsigned crypts;
 };
@@ -121,34 +122,32 @@ crypt_matches(const char *password, const char *verifier)
 	return same;
 }
 
-/* Who has one IPv6 address has its whole /64. */
-static void
-neighbourhood(const char *address, char out[INET6_ADDRSTRLEN])
-{
-	struct in6_addr v6;
-
-	(void)snprintf(out, INET6_ADDRSTRLEN, "%s", address);
-	if (inet_pton(AF_INET6, address, &v6) != 1)
-		return;
-	mem_wipe(&v6.s6_addr[8], 8);
-	(void)inet_ntop(AF_INET6, &v6, out, INET6_ADDRSTRLEN);
-}
-
+/*
+ * The count of an address in this minute.  Counts are never forgotten within it: where all places of a set are taken,
+ * the address shares the lowest count.  Each minute sets are drawn anew, so that nobody is met by the same ones again.
+ */
 static struct tries *
 tries_of(struct secret *s, const char *address, int64_t now)
 {
-	char who[INET6_ADDRSTRLEN];
+	char who[ADDRESS_TEXT_MAX], minute[24];
 	uint8_t h[SHA256_LEN];
 	uint64_t id;
-	struct tries *t;
+	struct tries *set, *least;
 
-	neighbourhood(address, who);
-	keyed(s->process_key, "address", who, "", h);
+	address_neighbourhood_text(address, who);
+	(void)snprintf(minute, sizeof(minute), "%lld", (long long)(now / 60));
+	keyed(s->process_key, "address", who, minute, h);
 	memcpy(&id, h, sizeof(id));
-	t = &s->tries[id % ADDRESS_SLOTS];
-	if (t->address != id || t->minute != now / 60)
-		*t = (struct tries){ .address = id, .minute = now / 60 };
-	return t;
+	set = least = s->tries[id % TRIES_SETS];
+	for (struct tries *t = set; t < set + TRIES_WAYS; t++) {
+		if (t->minute != now / 60)
+			*t = (struct tries){ .address = id, .minute = now / 60 };
+		if (t->address == id)
+			return t;
+		if (t->n < least->n)
+			least = t;
+	}
+	return least;
 }
 
 bool

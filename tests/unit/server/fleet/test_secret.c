@@ -141,6 +141,41 @@ an_address_that_guesses_is_not_heard_for_the_rest_of_the_minute(void **state)
 	assert_int_equal(value("right-one", "a", NOW + 60), SECRET_RIGHT);
 }
 
+static void
+the_addresses_of_one_ipv6_64_are_one(void **state)
+{
+	char from[64];
+
+	(void)state;
+	for (int i = 0; i < SECRET_TRIES; i++) {
+		(void)snprintf(from, sizeof(from), "2001:db8:1:2::%x", i);
+		secret_wrong(s, from, NOW);
+	}
+	assert_true(secret_exhausted(s, "2001:db8:1:2:ffff::1", NOW));
+	assert_false(secret_exhausted(s, "2001:db8:1:3::1", NOW));
+}
+
+/* More addresses than there are places: whoever shares one with the guesser must not give it new tries. */
+static void
+a_crowd_of_addresses_does_not_make_the_count_of_one_forgotten(void **state)
+{
+	char from[16];
+
+	(void)state;
+	for (int i = 0; i < SECRET_TRIES; i++)
+		secret_wrong(s, "192.0.2.1", NOW);
+	for (int i = 0; i < 100000; i++) {
+		(void)snprintf(from, sizeof(from), "10.%d.%d.%d", i >> 16, i >> 8 & 255, i & 255);
+		secret_wrong(s, from, NOW);
+	}
+	assert_true(secret_exhausted(s, "192.0.2.1", NOW));
+	assert_false(secret_exhausted(s, "192.0.2.1", NOW + 60));
+	for (int i = 0; i < 1000; i++) {
+		(void)snprintf(from, sizeof(from), "10.%d.%d.%d", 99, i >> 8, i & 255);
+		assert_false(secret_exhausted(s, from, NOW)); /* nor does it keep the innocent out */
+	}
+}
+
 /* What other rooms judge counts for the address together with what is judged here. */
 static void
 wrong_tries_of_every_kind_are_counted_together(void **state)
@@ -229,6 +264,8 @@ main(void)
 		CASE(what_is_used_up_stays_known_beyond_its_end_for_the_retry_that_it_lets_in),
 		CASE(a_secret_value_is_no_code_and_a_code_no_secret_value),
 		CASE(an_address_that_guesses_is_not_heard_for_the_rest_of_the_minute),
+		CASE(the_addresses_of_one_ipv6_64_are_one),
+		CASE(a_crowd_of_addresses_does_not_make_the_count_of_one_forgotten),
 		CASE(wrong_tries_of_every_kind_are_counted_together),
 		CASE(only_so_many_passwords_are_hashed_a_second),
 		CASE(what_the_store_keeps_depends_on_the_key_and_the_kind),
