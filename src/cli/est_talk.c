@@ -368,7 +368,7 @@ est_talk_refusal(const struct fetch_answer *a, enum est_op op, struct err *e)
 	while (n != 0 && a->body.p[n - 1] == '\r')
 		n--;
 	if (text)
-		text_escape(&line, (struct bytes){ a->body.p, n < 240 ? n : 240 });
+		text_show(&line, (struct bytes){ a->body.p, n < 240 ? n : 240 });
 	if (a->request_id[0] != 0)
 		buf_printf(&id, " (request %s)", a->request_id);
 	return err_set(e, code_of(a->status), "%s: refused with %u%s%s%s", name, a->status,

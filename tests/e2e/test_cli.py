@@ -297,3 +297,24 @@ def test_a_wrong_file_is_named_before_a_key_is_made(tmp_path, options, said):
     r = run("est", "enroll", "--url", "https://localhost:1", *options, "--subject", "CN=x", "--out", "new.pem", cwd=tmp_path)
     assert r.returncode == 65 and said in r.stderr
     assert sorted(os.listdir(tmp_path)) == ["cert.pem", "key.pem"]
+
+
+def test_names_and_refusals_are_shown_as_they_are_and_harm_no_terminal(fake, tmp_path):
+    f = fake()
+    r = run("est", "enroll", "--url", f.url, "--pin", f.pin, "--pop", "never", "--subject", "CN=a\\, b", "--out", tmp_path / "d.pem")
+    assert r.returncode == 0 and "subject          CN=a\\, b\n" in r.stdout, r
+    r = run("est", "enroll", "--url", f.url, "--pin", f.pin, "--subject", "CN=a+O=b", "--out", tmp_path / "e.pem")
+    assert r.returncode == 65 and "('+' in a value is written '\\+')" in r.stderr, r
+    f = fake(lambda f, der: (403, {"Content-Type": "text/plain"}, b"not 'CN=a\\, b' \x1b[2J\x9b\xe2\x80\xae\x07\n"))
+    (tmp_path / "new").mkdir()
+    r = ask(f, tmp_path / "new")
+    assert "refused with 403: not 'CN=a\\, b' \\x1b[2J\\x9b\\xe2\\x80\\xae\\x07\n" in r.stderr, r
+
+
+def test_the_record_shows_names_as_they_are(server, tmp_path):
+    cn = f"{fresh_name()}, first"
+    r = enroll(server, tmp_path / "d.pem", "--code", server.new_code(), "--subject", "CN=" + cn.replace(",", "\\,"), "--json")
+    v = json.loads(r.stdout)
+    assert v["subject"] == "CN=" + cn.replace(",", "\\,"), r
+    said = server.cli("audit", "why", v["request"]).stdout
+    assert f"subject 'CN={cn.replace(',', chr(92) + ',')}'" in said and "x5c" not in said, said

@@ -155,14 +155,14 @@ text_match(const char *pattern, const char *s)
 	return *pattern == 0;
 }
 
-void
-text_escape(struct buf *out, struct bytes b)
+static void
+put_harmless(struct buf *out, struct bytes b, bool backslash_stays)
 {
 	while (b.n != 0) {
 		uint32_t cp = 0;
 		size_t n = plain_run(b);
 
-		if (n == 0 && ((n = utf8_one(&cp, b)) == 0 || harmful(cp) || cp == '\\')) {
+		if (n == 0 && ((n = utf8_one(&cp, b)) == 0 || harmful(cp) || (cp == '\\' && !backslash_stays))) {
 			buf_printf(out, "\\x%02x", b.p[0]);
 			n = 1;
 		} else {
@@ -170,6 +170,18 @@ text_escape(struct buf *out, struct bytes b)
 		}
 		b = bytes_slice(b, n, b.n);
 	}
+}
+
+void
+text_escape(struct buf *out, struct bytes b)
+{
+	put_harmless(out, b, false);
+}
+
+void
+text_show(struct buf *out, struct bytes b)
+{
+	put_harmless(out, b, true);
 }
 
 bool

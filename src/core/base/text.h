@@ -19,6 +19,11 @@ bool text_match(const char *pattern, const char *s);
 void text_copy(char *out, size_t size, const char *s);
 /* Append b with every octet that could harm a log line or a terminal as \xNN. */
 void text_escape(struct buf *out, struct bytes b);
+/*
+ * The same for people to read: a backslash harms no terminal and stays.  So what is made for showing already ("CN=a\, b",
+ * or text that was escaped before) comes through as it is.
+ */
+void text_show(struct buf *out, struct bytes b);
 /* Decimal without sign or blanks, at most max; false otherwise. */
 bool text_parse_u64(uint64_t *out, const char *s, uint64_t max);
 /* How far apart two words are (edits), for "did you mean"; at most 32 characters of each count. */

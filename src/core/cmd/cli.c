@@ -344,10 +344,10 @@ cli_fail(const struct cli *c, const struct err *e, const char *hint)
 	AUTO_BUF text = { 0 };
 
 	/* What a server says is printed like everything else that comes from outside. */
-	text_escape(&text, bytes_of(e->msg));
+	text_show(&text, bytes_of(e->msg));
 	fprintf(c->err, "%s: %s\n", c->program->name, buf_str(&text));
 	buf_reset(&text);
-	text_escape(&text, bytes_of(hint != NULL ? hint : ""));
+	text_show(&text, bytes_of(hint != NULL ? hint : ""));
 	if (text.n != 0)
 		fprintf(c->err, "hint: %s\n", buf_str(&text));
 	if (c->json) {

@@ -115,7 +115,7 @@ table_cell(struct buf *out, const json_t *v, enum column_kind kind)
 	else if (json_is_string(v) && json_string_length(v) == 0)
 		buf_put_str(out, "-");
 	else if (json_is_string(v))
-		text_escape(out, (struct bytes){ (const uint8_t *)json_string_value(v), json_string_length(v) });
+		text_show(out, (struct bytes){ (const uint8_t *)json_string_value(v), json_string_length(v) });
 	else if (json_is_array(v))
 		cell_list(out, v);
 	else if (json_is_boolean(v))

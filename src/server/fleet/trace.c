@@ -138,7 +138,7 @@ trace_add(struct buf *t, enum trace_mark mark, const char *rule, const char *fmt
 	buf_put_u8(t, '\t');
 	buf_put_str(t, marks[mark]);
 	buf_put_u8(t, '\t');
-	text_escape(t, bytes_of(text));
+	text_show(t, bytes_of(text));
 	buf_put_u8(t, '\n');
 }
 

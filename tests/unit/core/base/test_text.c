@@ -134,6 +134,20 @@ escaped_text_cannot_forge_a_line(void **state)
 }
 
 static void
+shown_text_is_harmless_and_is_the_same_when_it_is_shown_again(void **state)
+{
+	static const char want[] = "CN=a\\, b\\x1b[31m\\x0a\\x0d\\x00\\xff\\xe2\\x80\\xae";
+	AUTO_BUF once = { 0 };
+	AUTO_BUF again = { 0 };
+
+	(void)state;
+	text_show(&once, (struct bytes){ (const uint8_t *)"CN=a\\, b\033[31m\n\r\0\xff\xe2\x80\xae", 20 });
+	assert_string_equal(buf_str(&once), want);
+	text_show(&again, bytes_of_buf(&once));
+	assert_string_equal(buf_str(&again), want);
+}
+
+static void
 numbers_are_digits_up_to_a_maximum(void **state)
 {
 	static const char *const bad[] = {
@@ -179,6 +193,7 @@ main(void)
 		cmocka_unit_test(patterns_match_the_whole_text),
 		cmocka_unit_test(a_pattern_of_many_stars_still_ends),
 		cmocka_unit_test(escaped_text_cannot_forge_a_line),
+		cmocka_unit_test(shown_text_is_harmless_and_is_the_same_when_it_is_shown_again),
 		cmocka_unit_test(numbers_are_digits_up_to_a_maximum),
 		cmocka_unit_test(distance_counts_edits),
 	};
