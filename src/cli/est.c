@@ -5,8 +5,8 @@
 #include "cli/est_enrol.h"
 #include "cli/est_talk.h"
 #include "cli/estuary.h"
+#include "cli/target.h"
 #include "core/base/clock.h"
-#include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/cmd/table.h"
 
@@ -53,7 +53,28 @@ write_cas(const struct cli *c, const struct est_talk *t, struct err *e)
 		return 0;
 	buf_put_bytes(&all, bytes_of_buf(&t->trust_pem));
 	buf_put_bytes(&all, bytes_of_buf(&t->chain_pem));
-	return file_write(cli_text(c, "out"), bytes_of_buf(&all), 0644, e);
+	return target_write(cli_text(c, "out"), bytes_of_buf(&all), 0644, c->out, e);
+}
+
+/* What is to be written can be: asked before the server is. */
+static int
+check_outputs(const struct cli *c, struct err *e)
+{
+	static const char *const options[] = { "out", "trust-out" };
+	const char *path[N_OF(options)];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < N_OF(options); i++) {
+		path[i] = verb_find_opt(c->verb, options[i]) != NULL ? cli_text(c, options[i]) : NULL;
+		if (path[i] == NULL)
+			continue;
+		r = target_check(options[i], path[i], TARGET_CERTS, e);
+		if (r == 0 && target_is_stdout(path[i]))
+			r = err_set(e, E_USAGE, "--%s: standard output is for the list; name a file", options[i]);
+	}
+	if (r == 0 && path[0] != NULL && path[1] != NULL && target_is_file(path[0]) && target_is_same(path[0], path[1]))
+		r = err_set(e, E_USAGE, "--out and --trust-out: %s cannot be both", path[0]);
+	return r;
 }
 
 static void
@@ -82,8 +103,10 @@ cacerts(struct cli *c)
 	struct est_talk t = { 0 };
 	AUTO_BAG bag = { 0 };
 	struct err e = { 0 };
-	int r = est_talk_open(&t, c, &e);
+	int r = check_outputs(c, &e);
 
+	if (r == 0)
+		r = est_talk_open(&t, c, &e);
 	if (r == 0)
 		r = est_talk_cacerts(&t, &bag, &e);
 	if (r == 0)
@@ -123,8 +146,10 @@ fetch_attrs(struct est_talk *t, const struct cli *c, struct buf *text, struct er
 	AUTO_BAG bag = { 0 };
 	AUTO_BUF der = { 0 };
 	bool none = false;
-	int r = est_talk_open(t, c, e);
+	int r = check_outputs(c, e);
 
+	if (r == 0)
+		r = est_talk_open(t, c, e);
 	if (r == 0)
 		r = est_talk_cacerts(t, &bag, e);
 	if (r == 0)
@@ -160,13 +185,15 @@ static const struct opt cacerts_opts[] = {
 #define POP_OPT                                                                                   \
 	{ .name = "pop", .kind = OPT_TEXT, .arg = "WHEN", .words = "always|auto|never",           \
 	  .help = "Bind the request to its TLS connection: always (default), auto (when possible), never" }
+#define FORCE_OPT                                                                                 \
+	{ .name = "force", .kind = OPT_FLAG, .help = "Replace a private key that is there already" }
 #define WAIT_OPT                                                                                  \
 	{ .name = "wait", .letter = 'w', .kind = OPT_NUMBER, .arg = "SECONDS",                    \
 	  .help = "How long to wait for an approval (default 300)" }
 
 static const struct opt enroll_opts[] = {
 	{ .name = "out", .letter = 'o', .kind = OPT_TEXT, .arg = "FILE", .required = true,
-	  .help = "Where the certificate goes, its intermediate CAs after it (PEM)" },
+	  .help = "Where the certificate goes, its intermediate CAs after it (PEM); - is standard output" },
 	{ .name = "key-out", .kind = OPT_TEXT, .arg = "FILE",
 	  .help = "Where the new key goes (default: FILE of --out with .key after it)" },
 	{ .name = "subject", .letter = 's', .kind = OPT_TEXT, .arg = "NAME", .help = "Such as CN=pump-7,O=Example" },
@@ -176,7 +203,7 @@ static const struct opt enroll_opts[] = {
 	  .help = "Type of the key (default: what the server asks for, else ec-p256)" },
 	{ .name = "csr", .kind = OPT_FILE, .arg = "FILE", .help = "Send this request instead of making one" },
 	{ .name = "ca", .help = "Ask for a CA certificate" },
-	POP_OPT, WAIT_OPT,
+	POP_OPT, WAIT_OPT, FORCE_OPT,
 	{ .name = NULL },
 };
 
@@ -187,7 +214,7 @@ static const struct opt reenroll_opts[] = {
 	  .help = "Make a new key too (default: keep the key)" },
 	{ .name = "key-out", .kind = OPT_TEXT, .arg = "FILE",
 	  .help = "Where the new key goes (default: over the one of --key, or beside --out)" },
-	POP_OPT, WAIT_OPT,
+	POP_OPT, WAIT_OPT, FORCE_OPT,
 	{ .name = NULL },
 };
 
@@ -222,7 +249,10 @@ const struct verb est_verbs[] = {
 		"command again goes on with it. When the answer has been judged (our key, chains to the trust, valid "
 		"now, no CA certificate unless --ca), the certificate goes to --out, then the key to --key-out, each "
 		"at once; if the machine stops between the two, the next run completes the pair. When --out and "
-		"--key-out are one file, it gets both in one step, and nothing can come between.",
+		"--key-out are one file, it gets both in one step, and nothing can come between.\n\n"
+		"Whether all of it can be written is asked before the server is. Symbolic links are followed; devices and "
+		"pipes take a certificate as it comes, and no key. A private key that is there already is replaced only "
+		"with --force, and a certificate is never written over one.",
 	    .opts = enroll_opts,
 	    .more = est_talk_opts,
 	    .run = est_enrol_first,

@@ -8,10 +8,12 @@
 
 #include "cli/est_keep.h"
 #include "cli/est_talk.h"
+#include "cli/target.h"
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/base/rnd.h"
+#include "core/base/text.h"
 #include "core/cmd/table.h"
 #include "core/codec/base64.h"
 
@@ -41,6 +43,7 @@ struct enrolment {
 	struct fetch_answer answer;
 	struct est_bag cas;          /* of /cacerts */
 	char note[NOTE_MAX];
+	struct buf hint;             /* what to do about an error; n 0: nothing to say */
 };
 
 static void
@@ -53,6 +56,7 @@ enrolment_clear(struct enrolment *m)
 	mem_free(m->old);
 	est_bag_free(&m->cas);
 	fetch_clear(&m->answer);
+	buf_free(&m->hint);
 }
 
 /* --- making the request --- */
@@ -175,16 +179,26 @@ report_times(json_t *v, const struct cert *c)
 	(void)json_object_set_new(v, "not_after", json_integer(c->not_after));
 }
 
+/* Then what is read from there is certificates and nothing else. */
+static bool
+uses_stdout(const struct cli *c)
+{
+	return target_is_stdout(cli_text_or(c, "out", "")) || target_is_stdout(cli_text_or(c, "trust-out", ""));
+}
+
 static void
 report(const struct enrolment *m, struct bytes cert_der)
 {
 	AUTO_JSON v = json_object();
 	struct name issuer;
 	char text[NAME_TEXT_MAX], serial[2 * CERT_SERIAL_MAX + 1];
+	struct cli to = *m->c;
 	struct cert c;
 
 	if (cert_parse(&c, cert_der, NULL) != 0)
 		return;
+	if (uses_stdout(m->c))
+		to.out = to.err;
 	json_setf(v, "subject", "%s", c.subject_known ? name_text(&c.subject, text) : "?");
 	json_setf(v, "names", "%s", c.has_san && c.sans_known ? sans_text(&c.sans, text) : "");
 	json_setf(v, "serial", "%s", cert_serial_text(c.serial, serial));
@@ -205,7 +219,25 @@ report(const struct enrolment *m, struct bytes cert_der)
 	if (m->c->json)
 		cli_print_json(m->c, v);
 	else
-		table_print_object(m->c, v);
+		table_print_object(&to, v);
+}
+
+/* The certificate is there and could not be put away: how to come by it again. */
+static int
+not_written(struct enrolment *m, struct bytes cert_der, struct err *e)
+{
+	char serial[2 * CERT_SERIAL_MAX + 1] = "?", why[sizeof(e->msg)];
+	struct cert c;
+
+	if (cert_parse(&c, cert_der, NULL) == 0)
+		(void)cert_serial_text(c.serial, serial);
+	text_copy(why, sizeof(why), e->msg);
+	if (m->key_is_new)
+		buf_printf(&m->hint, "its key is kept in %s; ", m->keep.key_new);
+	buf_put_str(&m->hint, "the same command, given soon, gets it again");
+	if (m->key_is_new)
+		buf_printf(&m->hint, "; with another --out, say --key-out %s too", m->keep.key);
+	return err_set(e, e->code, "certificate %s was issued but not written: %s", serial, why);
 }
 
 /* Judge the answer; only then does anything change on disk. */
@@ -231,10 +263,11 @@ take_certificate(struct enrolment *m, struct err *e)
 	buf_put_bytes(&pem, bytes_of_buf(&path));
 	r = est_talk_write_trust(&m->talk, m->c, &m->cas, e);
 	if (r == 0)
-		r = est_keep_finish(&m->keep, bytes_of_buf(&pem), m->key_is_new ? m->key : NULL, e);
-	if (r == 0)
-		report(m, bytes_of_buf(&der));
-	return r;
+		r = est_keep_finish(&m->keep, bytes_of_buf(&pem), m->key_is_new ? m->key : NULL, m->c->out, e);
+	if (r != 0)
+		return not_written(m, bytes_of_buf(&der), e);
+	report(m, bytes_of_buf(&der));
+	return 0;
 }
 
 /* Everything that is the same for enroll and reenroll, once the request is known. */
@@ -374,6 +407,27 @@ recover(struct enrolment *m, bool *done, struct err *e)
 	return r;
 }
 
+/*
+ * Where everything goes, judged before a server hears of us: an answer that could not be kept may have cost a one-time
+ * code.  *done: an earlier run had all but put its key away.  own, or NULL: the key file that a new key replaces.
+ */
+static int
+check_files(struct enrolment *m, bool key_comes, const char *own, bool *done, struct err *e)
+{
+	int r = est_keep_check(&m->keep, key_comes, cli_text(m->c, "trust-out"), e);
+
+	*done = false;
+	if (r == 0 && m->c->json && uses_stdout(m->c))
+		r = err_set(e, E_USAGE, "--json: standard output cannot have that and certificates; name a file for these");
+	if (r == 0 && key_comes && !cli_has(m->c, "key-out") && !target_is_file(m->keep.cert))
+		r = err_set(e, E_USAGE, "--key-out is missing: %s is no file, so nothing says where the key goes", m->keep.cert);
+	if (r == 0 && m->csr_der.n == 0) /* also of a key that this run leaves alone */
+		r = recover(m, done, e);
+	if (r == 0 && key_comes && !*done && !cli_flag(m->c, "force"))
+		r = est_keep_spare(&m->keep, own, e);
+	return r;
+}
+
 static int
 enroll(struct enrolment *m, struct err *e)
 {
@@ -390,8 +444,8 @@ enroll(struct enrolment *m, struct err *e)
 		r = est_keep_init(&m->keep, cli_text(m->c, "out"), cli_text(m->c, "key-out"), e);
 	if (r == 0)
 		r = own ? read_names(m, e) : read_request(m, e);
-	if (r == 0 && own)
-		r = recover(m, &done, e);
+	if (r == 0)
+		r = check_files(m, own, NULL, &done, e);
 	if (r != 0 || done)
 		return r;
 	r = est_talk_cacerts(&m->talk, &m->cas, e);
@@ -463,7 +517,9 @@ reenroll(struct enrolment *m, struct err *e)
 	m->op = EST_SIMPLEREENROLL;
 	m->pop = pop_of(m->c, "always");
 	r = renewal_files(m, e);
-	if (r != 0 || (r = recover(m, &done, e)) != 0 || done)
+	if (r == 0)
+		r = check_files(m, cli_has(m->c, "new-key"), cli_text_or(m->c, "key", cli_text(m->c, "cert")), &done, e);
+	if (r != 0 || done)
 		return r;
 	if ((r = est_talk_open(&m->talk, m->c, e)) != 0 || (r = read_old(m, e)) != 0 ||
 	    (r = est_talk_cacerts(&m->talk, &m->cas, e)) != 0)
@@ -478,13 +534,14 @@ run(struct cli *c, int (*fn)(struct enrolment *, struct err *))
 {
 	struct enrolment *m = mem_zalloc(sizeof(*m));
 	struct err e = { 0 };
-	int r;
+	int r, status;
 
 	m->c = c;
 	r = fn(m, &e);
+	status = r == 0 ? 0 : cli_fail(c, &e, buf_str(&m->hint));
 	enrolment_clear(m);
 	mem_free(m);
-	return r == 0 ? 0 : cli_fail(c, &e, NULL);
+	return status;
 }
 
 int

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/file.h"
@@ -15,7 +14,7 @@ put_path(char out[EST_KEEP_PATH_MAX], const char *path, const char *suffix, stru
 {
 	int n = snprintf(out, EST_KEEP_PATH_MAX, "%s%s", path, suffix);
 
-	if (n <= 0 || n >= EST_KEEP_PATH_MAX)
+	if (n < 0 || n >= EST_KEEP_PATH_MAX)
 		return err_set(e, E_USAGE, "file name too long");
 	return 0;
 }
@@ -30,30 +29,46 @@ est_keep_init(struct est_keep *k, const char *cert, const char *key, struct err 
 	return r != 0 ? r : put_path(k->key_new, k->key, ".new", e);
 }
 
-/* What stat() says of the directory that a path is in. */
-static bool
-stat_directory(struct stat *st, const char *path)
-{
-	char dir[EST_KEEP_PATH_MAX];
-	const char *slash = strrchr(path, '/');
-
-	if (slash == NULL)
-		return stat(".", st) == 0;
-	(void)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path) + 1, path);
-	return stat(dir, st) == 0;
-}
-
-/* The same name in the same directory, however it is written: "a.pem" and "./a.pem". */
 static bool
 is_one_file(const struct est_keep *k)
 {
-	const char *a = strrchr(k->cert, '/'), *b = strrchr(k->key, '/');
-	struct stat at, bt;
+	return target_is_same(k->cert, k->key);
+}
 
-	if (strcmp(a != NULL ? a + 1 : k->cert, b != NULL ? b + 1 : k->key) != 0)
-		return false;
-	return stat_directory(&at, k->cert) && stat_directory(&bt, k->key) &&
-	    at.st_dev == bt.st_dev && at.st_ino == bt.st_ino;
+/* No two of the files that are written may be one, but for the pair's own two. */
+static int
+check_distinct(const struct est_keep *k, bool new_key, const char *trust, struct err *e)
+{
+	const struct {
+		const char *a, *b;
+		bool both;
+	} pairs[] = {
+		{ k->cert, k->key_new, new_key },
+		{ trust, k->cert, trust != NULL },
+		{ trust, k->key, trust != NULL && new_key },
+		{ trust, k->key_new, trust != NULL && new_key },
+	};
+
+	for (size_t i = 0; i < N_OF(pairs); i++)
+		if (pairs[i].both && (target_is_file(pairs[i].a) || target_is_stdout(pairs[i].a)) &&
+		    target_is_same(pairs[i].a, pairs[i].b))
+			return err_set(e, E_USAGE, "%s: two things are to be written there; name another file for one of them",
+			    pairs[i].a);
+	return 0;
+}
+
+int
+est_keep_check(const struct est_keep *k, bool new_key, const char *trust, struct err *e)
+{
+	int r = target_check("out", k->cert, is_one_file(k) ? TARGET_KEY : TARGET_CERTS, e);
+
+	if (r == 0 && new_key && !is_one_file(k))
+		r = target_check("key-out", k->key, TARGET_KEY, e);
+	if (r == 0 && new_key)
+		r = target_check("key-out", k->key_new, TARGET_KEY, e);
+	if (r == 0 && trust != NULL)
+		r = target_check("trust-out", trust, TARGET_CERTS, e);
+	return r != 0 ? r : check_distinct(k, new_key, trust, e);
 }
 
 /* The key of a file, when there is one. */
@@ -77,7 +92,7 @@ cert_has_key(const char *path, const struct key *k)
 	AUTO_BUF der = { 0 };
 	struct cert c;
 
-	return file_read(&pem, path, EST_KEEP_FILE_MAX, NULL) == 0 &&
+	return target_is_file(path) && file_read(&pem, path, EST_KEEP_FILE_MAX, NULL) == 0 &&
 	    pem_decode(&der, bytes_of_buf(&pem), "CERTIFICATE", NULL) == 0 &&
 	    cert_parse(&c, bytes_of_buf(&der), NULL) == 0 && bytes_equal(c.spki, key_spki(k));
 }
@@ -88,7 +103,7 @@ write_key(const char *path, const struct key *key, struct err *e)
 	AUTO_BUF pem = { 0 };
 
 	key_to_pem(&pem, key);
-	return file_write(path, bytes_of_buf(&pem), 0600, e);
+	return target_write(path, bytes_of_buf(&pem), 0600, NULL, e);
 }
 
 /* Steps 2 and 3. */
@@ -120,6 +135,22 @@ est_keep_recover(const struct est_keep *k, bool *done, struct err *e)
 }
 
 int
+est_keep_spare(const struct est_keep *k, const char *own, struct err *e)
+{
+	AUTO(key) there = NULL;
+	AUTO(key) pending = NULL;
+
+	if ((own != NULL && target_is_same(own, k->key)) || !target_has_key(k->key))
+		return 0;
+	/* An earlier run ended just before "<key>.new" went. */
+	if (read_key(&there, k->key, NULL) == 0 && read_key(&pending, k->key_new, NULL) == 0 &&
+	    bytes_equal(key_spki(there), key_spki(pending)))
+		return 0;
+	return err_set(e, E_EXISTS, "%s: is there already and holds a private key; --force replaces it, and another --out or "
+	    "--key-out leaves it", k->key);
+}
+
+int
 est_keep_new_key(
     struct key **out, bool *reused, const struct est_keep *k, enum key_type t, struct err *e)
 {
@@ -143,13 +174,11 @@ est_keep_new_key(
 
 int
 est_keep_finish(
-    const struct est_keep *k, struct bytes cert_pem, const struct key *key, struct err *e)
+    const struct est_keep *k, struct bytes cert_pem, const struct key *key, FILE *out, struct err *e)
 {
 	AUTO_BUF both = { 0 };
 	int r;
 
-	if (key == NULL && !is_one_file(k))
-		return file_write(k->cert, cert_pem, 0644, e);
 	if (is_one_file(k)) {
 		AUTO(key) there = NULL;
 
@@ -158,9 +187,9 @@ est_keep_finish(
 			return r;
 		key_to_pem(&both, key != NULL ? key : there);
 		buf_put_bytes(&both, cert_pem);
-		r = file_write(k->cert, bytes_of_buf(&both), 0600, e);
+		r = target_write(k->cert, bytes_of_buf(&both), 0600, NULL, e);
 	} else {
-		r = file_write(k->cert, cert_pem, 0644, e);
+		r = target_write(k->cert, cert_pem, 0644, out, e);
 	}
 	return r != 0 || key == NULL ? r : put_key(k, key, e);
 }

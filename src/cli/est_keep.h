@@ -3,10 +3,11 @@
 #ifndef CLI_EST_KEEP_H
 #define CLI_EST_KEEP_H
 
+#include "cli/target.h"
 #include "core/pki/cert.h"
 #include "core/pki/key.h"
 
-#define EST_KEEP_PATH_MAX 1024
+#define EST_KEEP_PATH_MAX TARGET_PATH_MAX
 #define EST_KEEP_FILE_MAX ((size_t)256 * 1024)
 
 /*
@@ -27,11 +28,22 @@ struct est_keep {
 
 /* key NULL: "<cert>.key".  E_USAGE for names that are too long. */
 int est_keep_init(struct est_keep *k, const char *cert, const char *key, struct err *e) MUST_CHECK;
+/*
+ * Can all of it be written, as target_check() says?  Before anybody is asked for a certificate, which may cost a one-time
+ * code.  new_key: a key comes too; trust: what is written besides, or NULL.
+ */
+int est_keep_check(const struct est_keep *k, bool new_key, const char *trust, struct err *e) MUST_CHECK;
+/* E_EXISTS when <key> is a private key that the new one must not replace; own, or NULL: whose replacement is meant. */
+int est_keep_spare(const struct est_keep *k, const char *own, struct err *e) MUST_CHECK;
 /* Finish what an earlier run had begun; *done tells whether there was anything. */
 int est_keep_recover(const struct est_keep *k, bool *done, struct err *e) MUST_CHECK;
 /* The key of "<key>.new" when it is of that type, else a new one, which is then there.  *reused tells which. */
 int est_keep_new_key(struct key **out, bool *reused, const struct est_keep *k, enum key_type t, struct err *e) MUST_CHECK;
-/* Put the pair in its place.  key NULL: the key that is there stays (or there is none of ours). */
-int est_keep_finish(const struct est_keep *k, struct bytes cert_pem, const struct key *key, struct err *e) MUST_CHECK;
+/*
+ * Put the pair in its place.  key NULL: the key that is there stays (or there is none of ours).  out is standard output,
+ * for a certificate that goes there.
+ */
+int est_keep_finish(
+    const struct est_keep *k, struct bytes cert_pem, const struct key *key, FILE *out, struct err *e) MUST_CHECK;
 
 #endif

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
+#include "cli/target.h"
 #include "core/base/clock.h"
-#include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/codec/base64.h"
 #include "core/codec/media.h"
@@ -319,7 +319,7 @@ est_talk_write_trust(
 		(void)fprintf(c->err,
 		    "estuary: %zu new root%s, vouched for by what was trusted before\n", n_new,
 		    n_new > 1 ? "s" : "");
-	return r != 0 ? r : file_write(cli_text(c, "trust-out"), bytes_of_buf(&next), 0644, e);
+	return r != 0 ? r : target_write(cli_text(c, "trust-out"), bytes_of_buf(&next), 0644, c->out, e);
 }
 
 /* --- refusals --- */

@@ -6,8 +6,9 @@
 #include "cli/estuary.h"
 #include "cli/op.h"
 #include "cli/picture.h"
+#include "cli/target.h"
 #include "core/base/clock.h"
-#include "core/base/file.h"
+#include "core/base/text.h"
 #include "core/cmd/table.h"
 
 #define DEVICE_FILTER \
@@ -35,26 +36,50 @@ judge_chain(const json_t *result, struct err *e)
 	return 0;
 }
 
+/* The file of --out; NULL: standard output. */
+static const char *
+out_file(const struct cli *c)
+{
+	const char *path = cli_text(c, "out");
+
+	return path != NULL && target_is_stdout(path) ? NULL : path;
+}
+
+/* It is asked whether --out can be written before the certificate is. */
+static int
+check_requested(struct cli *c, json_t *args, struct err *e)
+{
+	(void)args;
+	return cli_has(c, "out") ? target_check("out", cli_text(c, "out"), TARGET_CERTS, e) : 0;
+}
+
 /* cert request: the certificate and its chain go to --out, or to standard output. */
 static int
 keep_requested(const struct cli *c, const json_t *result, struct err *e)
 {
+	const char *serial = json_str(result, "serial", "?");
 	AUTO_BUF chain = { 0 };
+	char why[200];
 	int r = op_chain(&chain, result, NULL, e);
 
-	if (r != 0)
-		return r;
-	if (cli_has(c, "out"))
-		return file_write(cli_text(c, "out"), bytes_of_buf(&chain), 0644, e);
-	if (!c->json)
-		fputs(buf_str(&chain), c->out);
-	return 0;
+	if (r == 0 && out_file(c) == NULL) {
+		if (!c->json)
+			fputs(buf_str(&chain), c->out);
+		return 0;
+	}
+	if (r == 0)
+		r = target_write(out_file(c), bytes_of_buf(&chain), 0644, c->out, e);
+	if (r == 0)
+		return 0;
+	text_copy(why, sizeof(why), e->msg);
+	return err_set(e, (enum err_code)r, "certificate %s was issued but not written: %s; `estuary cert show %s --pem` prints it",
+	    serial, why, serial);
 }
 
 static void
 print_requested(const struct cli *c, const json_t *result)
 {
-	if (cli_has(c, "out"))
+	if (out_file(c) != NULL)
 		fprintf(c->out, "%s: certificate %s of %s, and its chain\n", cli_text(c, "out"),
 		    json_str(result, "serial", "?"), json_str(result, "device", "?"));
 }
@@ -103,7 +128,7 @@ const struct verb fleet_verbs[] = {
 	      { .name = "lifetime", .kind = OPT_TEXT, .arg = "DURATION", .help = "Shorter than the profile's" },
 	      { .name = "out", .letter = 'o', .kind = OPT_TEXT, .arg = "FILE", .local = true,
 	        .help = "Write certificate and chain here (default: standard output)" }),
-	  .more = op_opts, .keep = keep_requested, .print = print_requested,
+	  .more = op_opts, .prepare = check_requested, .keep = keep_requested, .print = print_requested,
 	  .example = "estuary cert request --csr web.csr --profile tls-server --out web.pem" },
 	{ .group = "cert", .name = "revoke", .help = "Revoke a certificate; the CRL follows at once", .run = op_verb, .op = "cert.revoke",
 	  .pos = ARG("serial", "SERIAL", "Its serial number, hexadecimal"),

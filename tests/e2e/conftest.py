@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import device as devices  # noqa: E402
 import estuary  # noqa: E402
+import fake_est  # noqa: E402
 
 
 def pytest_configure(config):
@@ -58,3 +59,17 @@ def device(tmp_path):
     d = devices.Device(tmp_path / "device")
     yield d
     d.stop()
+
+
+@pytest.fixture
+def fake(tmp_path):
+    """A function that starts an EST server of the test's own making."""
+    made = []
+
+    def make(answer=None):
+        made.append(fake_est.Fake(tmp_path, answer))
+        return made[-1]
+
+    yield make
+    for f in made:
+        f.close()

@@ -13,6 +13,8 @@
 #include "core/base/mem.h"
 #include "core/base/rnd.h"
 
+#define TMP_NAME_MAX 4096 /* octets of a temporary file's name, and its NUL */
+
 void
 fd_autoclose(int *fd)
 {
@@ -79,21 +81,43 @@ open_parent(const char *path)
 	return open(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
+/* The temporary file beside path, and the directory that both are in, opened. */
+static int
+open_beside(int *fd, int *dir, char tmp[TMP_NAME_MAX], const char *path, struct err *e)
+{
+	char tag[17];
+
+	*dir = open_parent(path);
+	if (*dir < 0)
+		return err_errno(e, E_IO, "%s: its directory", path);
+	rnd_hex(tag, 8);
+	if (snprintf(tmp, TMP_NAME_MAX, "%s.%s.tmp", path, tag) >= TMP_NAME_MAX)
+		return err_set(e, E_IO, "%.200s...: name too long", path);
+	*fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return *fd >= 0 ? 0 : err_errno(e, E_IO, "%s: a file beside it", path);
+}
+
+int
+file_may_write(const char *path, struct err *e)
+{
+	AUTO_FD dir = -1;
+	AUTO_FD fd = -1;
+	char tmp[TMP_NAME_MAX];
+	int r = open_beside(&fd, &dir, tmp, path, e);
+
+	return r == 0 && unlink(tmp) != 0 ? err_errno(e, E_IO, "%s", tmp) : r;
+}
+
 int
 file_write(const char *path, struct bytes content, mode_t mode, struct err *e)
 {
-	AUTO_FD dir = open_parent(path);
+	AUTO_FD dir = -1;
 	AUTO_FD fd = -1;
-	char tmp[4096], tag[17];
+	char tmp[TMP_NAME_MAX];
+	int r = open_beside(&fd, &dir, tmp, path, e);
 
-	if (dir < 0)
-		return err_errno(e, E_IO, "%s: its directory", path);
-	rnd_hex(tag, 8);
-	if ((size_t)snprintf(tmp, sizeof(tmp), "%s.%s.tmp", path, tag) >= sizeof(tmp))
-		return err_set(e, E_IO, "%.200s...: name too long", path);
-	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_errno(e, E_IO, "%s", tmp);
+	if (r != 0)
+		return r;
 	if (write_all(fd, content) != 0 || fchmod(fd, mode) != 0 || fsync(fd) != 0 ||
 	    rename(tmp, path) != 0) {
 		(void)err_errno(e, E_IO, "%s", path);

@@ -17,6 +17,8 @@ int file_read(struct buf *out, const char *path, size_t max, struct err *e) MUST
  * mode is exact (no umask).  Fails with E_IO; path is then as it was.
  */
 int file_write(const char *path, struct bytes content, mode_t mode, struct err *e) MUST_CHECK;
+/* Could file_write() begin to write there now?  What it makes beside path goes again.  E_IO. */
+int file_may_write(const char *path, struct err *e) MUST_CHECK;
 /* mkdir, and no error when it is a directory already; the parents must be there. */
 int file_mkdir(const char *path, mode_t mode, struct err *e) MUST_CHECK;
 /* The directories above path; those that are missing get `mode`. */

@@ -88,7 +88,7 @@ finish(const struct est_keep *k, const struct minted *m)
 	AUTO_BUF pem = { 0 };
 
 	mint_pem(&pem, m, NULL);
-	assert_int_equal(est_keep_finish(k, bytes_of_buf(&pem), m->key, NULL), 0);
+	assert_int_equal(est_keep_finish(k, bytes_of_buf(&pem), m->key, NULL, NULL), 0);
 }
 
 static void
@@ -147,7 +147,7 @@ a_certificate_alone_leaves_the_key_in_its_place(void **state)
 		struct minted want = { m.key, next.der };
 
 		finish(&k, &m);
-		assert_int_equal(est_keep_finish(&k, bytes_of_buf(&pem), NULL, NULL), 0);
+		assert_int_equal(est_keep_finish(&k, bytes_of_buf(&pem), NULL, NULL, NULL), 0);
 		expect_pair(&k, &want);
 	}
 	mint_free(&next);

@@ -127,6 +127,19 @@ a_write_that_fails_leaves_nothing(void **state)
 }
 
 static void
+asking_whether_a_file_may_be_written_changes_nothing(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(file_may_write(in_dir("f"), &e), 0);
+	assert_int_equal(count_files(false), 0);
+	assert_int_equal(file_may_write(in_dir("no/f"), &e), E_IO);
+	assert_non_null(strstr(e.msg, "/no/f: its directory: No such file or directory"));
+	assert_int_equal(count_files(false), 0);
+}
+
+static void
 a_missing_file_is_not_found(void **state)
 {
 	AUTO_BUF b = { 0 };
@@ -223,6 +236,7 @@ main(void)
 		TEST(the_mode_is_exact_whatever_the_umask),
 		TEST(writing_replaces_the_file_and_leaves_nothing_beside_it),
 		TEST(a_write_that_fails_leaves_nothing),
+		TEST(asking_whether_a_file_may_be_written_changes_nothing),
 		TEST(a_missing_file_is_not_found),
 		TEST(a_file_over_the_limit_is_refused),
 		TEST(a_directory_is_no_file),
