@@ -182,9 +182,9 @@ static const struct opt cacerts_opts[] = {
 	{ .name = NULL },
 };
 
-#define POP_OPT                                                                                   \
+#define POP_OPT(def)                                                                              \
 	{ .name = "pop", .kind = OPT_TEXT, .arg = "WHEN", .words = "always|auto|never",           \
-	  .help = "Bind the request to its TLS connection: always (default), auto (when possible), never" }
+	  .help = "Bind the request to its TLS connection: always (" def "), auto (when possible), never" }
 #define FORCE_OPT                                                                                 \
 	{ .name = "force", .kind = OPT_FLAG, .help = "Replace a private key that is there already" }
 #define WAIT_OPT                                                                                  \
@@ -203,7 +203,7 @@ static const struct opt enroll_opts[] = {
 	  .help = "Type of the key (default: what the server asks for, else ec-p256)" },
 	{ .name = "csr", .kind = OPT_FILE, .arg = "FILE", .help = "Send this request instead of making one" },
 	{ .name = "ca", .help = "Ask for a CA certificate" },
-	POP_OPT, WAIT_OPT, FORCE_OPT,
+	POP_OPT("default; with --csr never"), WAIT_OPT, FORCE_OPT,
 	{ .name = NULL },
 };
 
@@ -214,7 +214,7 @@ static const struct opt reenroll_opts[] = {
 	  .help = "Make a new key too (default: keep the key)" },
 	{ .name = "key-out", .kind = OPT_TEXT, .arg = "FILE",
 	  .help = "Where the new key goes (default: over the one of --key, or beside --out)" },
-	POP_OPT, WAIT_OPT, FORCE_OPT,
+	POP_OPT("default"), WAIT_OPT, FORCE_OPT,
 	{ .name = NULL },
 };
 
@@ -266,7 +266,7 @@ const struct verb est_verbs[] = {
 		"Subject and alternative names are copied octet for octet from the certificate of --cert, which is "
 		"also shown to the server. The old certificate stays until the answer has been judged.",
 	    .opts = reenroll_opts,
-	    .more = est_talk_opts,
+	    .more = est_talk_renew_opts,
 	    .run = est_enrol_again,
 	    .example = "estuary est reenroll --url https://est.example:8443 --trust trust.pem \\\n"
 		       "    --cert pump-7.pem --key pump-7.pem.key --new-key ec-p256" },

@@ -131,9 +131,13 @@ static int
 still_pending(const struct enrolment *m, struct err *e)
 {
 	const char *id = m->answer.request_id;
+	char when[100] = "";
 
-	return err_set(e, E_PENDING, "%s: not approved yet%s%s%s; the same command asks again%s%s",
-	    est_op_row(m->op)->name, id[0] != 0 ? " (request " : "", id, id[0] != 0 ? ")" : "",
+	if (m->answer.retry_after_s > 0)
+		(void)snprintf(when, sizeof(when), "; the server wants to be asked again in %lld s, which --wait does not reach",
+		    (long long)m->answer.retry_after_s);
+	return err_set(e, E_PENDING, "%s: not approved yet%s%s%s%s; the same command asks again%s%s",
+	    est_op_row(m->op)->name, id[0] != 0 ? " (request " : "", id, id[0] != 0 ? ")" : "", when,
 	    m->key_is_new ? " with the key in " : "", m->key_is_new ? m->keep.key_new : "");
 }
 
@@ -498,8 +502,6 @@ renewal_files(struct enrolment *m, struct err *e)
 	const char *cert = cli_text(m->c, "cert");
 	const char *key = cli_has(m->c, "out") ? NULL : cli_text_or(m->c, "key", cert);
 
-	if (cert == NULL)
-		return err_set(e, E_USAGE, "--cert is missing: the certificate to renew");
 	if (cli_has(m->c, "key-out") && !cli_has(m->c, "new-key"))
 		return err_set(e, E_USAGE, "--key-out: needs --new-key");
 	if (strcmp(cert, "-") == 0)

@@ -12,24 +12,37 @@
 
 #define BAG_TYPE "application/pkcs7-mime"
 
+#define BEFORE_CERT \
+	{ .name = "url", .letter = 'u', .kind = OPT_TEXT, .arg = "URL", .required = true, \
+	  .help = "The server: https://host[:port], with or without /.well-known/est" }, \
+	{ .name = "label", .letter = 'l', .kind = OPT_TEXT, .arg = "LABEL", .help = "The EST label (default: none)" }, \
+	{ .name = "pin", .letter = 'p', .kind = OPT_TEXT, .arg = "sha256:HEX", \
+	  .help = "Trust the server's CA certificate that has this SHA-256" }, \
+	{ .name = "trust", .letter = 't', .kind = OPT_FILE, .arg = "FILE", \
+	  .help = "Trust the CA certificates of this PEM file" }, \
+	{ .name = "user", .kind = OPT_TEXT, .arg = "NAME", .help = "User name of --password-file or --code" }, \
+	{ .name = "password-file", .kind = OPT_FILE, .arg = "FILE", .help = "The password; its last line end is cut off" }, \
+	{ .name = "code", .letter = 'c', .kind = OPT_TEXT, .arg = "CODE", \
+	  .help = "One-time code (other users of this machine may see it; --code-file hides it)" }, \
+	{ .name = "code-file", .kind = OPT_FILE, .arg = "FILE", .help = "The one-time code" }, \
+	{ .name = "header", .letter = 'H', .kind = OPT_MANY, .arg = "'NAME: VALUE'", \
+	  .help = "Send this header too" }
+#define AFTER_CERT \
+	{ .name = "key", .kind = OPT_FILE, .arg = "FILE", .help = "Its key (default: in the file of --cert)" }, \
+	{ .name = "trust-out", .kind = OPT_TEXT, .arg = "FILE", .help = "Write the CA certificates to trust from now on" }
+
 const struct opt est_talk_opts[] = {
-	{ .name = "url", .letter = 'u', .kind = OPT_TEXT, .arg = "URL", .required = true,
-	  .help = "The server: https://host[:port], with or without /.well-known/est" },
-	{ .name = "label", .letter = 'l', .kind = OPT_TEXT, .arg = "LABEL", .help = "The EST label (default: none)" },
-	{ .name = "pin", .letter = 'p', .kind = OPT_TEXT, .arg = "sha256:HEX",
-	  .help = "Trust the server's CA certificate that has this SHA-256" },
-	{ .name = "trust", .letter = 't', .kind = OPT_FILE, .arg = "FILE",
-	  .help = "Trust the CA certificates of this PEM file" },
-	{ .name = "user", .kind = OPT_TEXT, .arg = "NAME", .help = "User name of --password-file or --code" },
-	{ .name = "password-file", .kind = OPT_FILE, .arg = "FILE", .help = "The password; its last line end is cut off" },
-	{ .name = "code", .letter = 'c', .kind = OPT_TEXT, .arg = "CODE",
-	  .help = "One-time code (other users of this machine may see it; --code-file hides it)" },
-	{ .name = "code-file", .kind = OPT_FILE, .arg = "FILE", .help = "The one-time code" },
-	{ .name = "header", .letter = 'H', .kind = OPT_MANY, .arg = "'NAME: VALUE'",
-	  .help = "Send this header too" },
+	BEFORE_CERT,
 	{ .name = "cert", .kind = OPT_FILE, .arg = "FILE", .help = "Certificate to show to the server (PEM)" },
-	{ .name = "key", .kind = OPT_FILE, .arg = "FILE", .help = "Its key (default: in the file of --cert)" },
-	{ .name = "trust-out", .kind = OPT_TEXT, .arg = "FILE", .help = "Write the CA certificates to trust from now on" },
+	AFTER_CERT,
+	{ .name = NULL },
+};
+
+const struct opt est_talk_renew_opts[] = {
+	BEFORE_CERT,
+	{ .name = "cert", .kind = OPT_FILE, .arg = "FILE", .required = true,
+	  .help = "The certificate to renew, shown to the server (PEM)" },
+	AFTER_CERT,
 	{ .name = NULL },
 };
 
@@ -119,6 +132,31 @@ open_password(struct est_talk *t, const struct cli *c, struct err *e)
 	return r;
 }
 
+/*
+ * Do certificate and key belong together?  Judged here as far as we read them; TLS may take kinds of keys and
+ * certificates from elsewhere that we do not, and judges those.
+ */
+static int
+check_client(struct est_talk *t, const struct cli *c, struct err *e)
+{
+	const char *cert = cli_text(c, "cert"), *file = cli_text_or(c, "key", cert), *pem = buf_str(&t->key_pem);
+	AUTO(key) key = NULL;
+	AUTO_BUF der = { 0 };
+	struct cert x;
+	int r;
+
+	if (strstr(pem, "ENCRYPTED PRIVATE KEY-----") != NULL || strstr(pem, "Proc-Type: 4,ENCRYPTED") != NULL)
+		return err_set(e, E_FORMAT, "%s: the private key in it is encrypted, and no password is asked for; "
+		    "`openssl pkey -in %s -out FILE` writes it plain", file, file);
+	r = key_from_pem(&key, bytes_of_buf(&t->key_pem), e);
+	if (r == E_FORMAT)
+		return err_prefix(e, E_FORMAT, "%s", file);
+	if (r == 0 && pem_decode(&der, bytes_of_buf(&t->cert_pem), "CERTIFICATE", NULL) == 0 &&
+	    cert_parse(&x, bytes_of_buf(&der), NULL) == 0 && !bytes_equal(x.spki, key_spki(key)))
+		return err_set(e, E_FORMAT, "%s: not the key of %s", file, cert);
+	return 0;
+}
+
 static int
 open_client(struct est_talk *t, const struct cli *c, struct err *e)
 {
@@ -135,7 +173,7 @@ open_client(struct est_talk *t, const struct cli *c, struct err *e)
 		return err_set(e, E_FORMAT, "%s: no private key in PEM in it%s",
 		    cli_text_or(c, "key", cli_text(c, "cert")),
 		    cli_has(c, "key") ? "" : "; --key FILE says where it is");
-	return r;
+	return r != 0 ? r : check_client(t, c, e);
 }
 
 int
@@ -146,8 +184,11 @@ est_talk_open(struct est_talk *t, const struct cli *c, struct err *e)
 	t->n_headers = cli_count(c, "header");
 	if (t->n_headers > EST_TALK_HEADERS_MAX)
 		return err_set(e, E_USAGE, "--header: more than %d", EST_TALK_HEADERS_MAX);
-	for (size_t i = 0; i < t->n_headers; i++)
+	for (size_t i = 0; i < t->n_headers; i++) {
 		t->headers[i] = cli_at(c, "header", i);
+		if (!fetch_is_header(t->headers[i]))
+			return err_set(e, E_USAGE, "--header: '%s' is not 'NAME: VALUE'", t->headers[i]);
+	}
 	if ((r = open_url(t, c, e)) != 0 || (r = open_trust(t, c, e)) != 0 ||
 	    (r = open_password(t, c, e)) != 0)
 		return r;

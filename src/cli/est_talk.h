@@ -26,6 +26,7 @@ struct est_talk {
 
 /* --url, --label, --pin, --trust, --user, --cert, ...: for struct verb's `more`. */
 extern const struct opt est_talk_opts[];
+extern const struct opt est_talk_renew_opts[]; /* the same, and there must be a --cert */
 
 /* Read those options and the files that they name.  E_USAGE, E_NOTFOUND, E_FORMAT. */
 int est_talk_open(struct est_talk *t, const struct cli *c, struct err *e) MUST_CHECK;

@@ -3,13 +3,14 @@
 import base64
 import json
 import os
+import re
 import subprocess
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from estuary import ESTUARY, OutsideCa, b64, csr, der_of, fresh_name, name, new_key
+from estuary import ESTUARY, OutsideCa, b64, csr, der_of, fresh_name, key_pem, name, new_key
 
 VERBS = subprocess.run([str(ESTUARY), "--help"], capture_output=True, text=True).stdout
 VERBS = [line[2:25].strip() for line in VERBS.split("\n") if line.startswith("  ") and line[2:3].strip() and len(line) > 25]
@@ -173,6 +174,7 @@ def test_202_for_too_long_ends_with_75_and_the_next_run_goes_on_with_the_key(fak
     f = fake(later)
     r = ask(f, tmp_path, "--wait", "1")
     assert r.returncode == 75 and (tmp_path / "d.pem.key.new").exists() and not (tmp_path / "d.pem").exists(), r
+    assert "the server wants to be asked again in 60 s, which --wait does not reach" in r.stderr
     assert ask(f, tmp_path).returncode == 0
     assert len({x509.load_der_x509_csr(d).public_key().public_numbers() for d in asked}) == 1
 
@@ -205,17 +207,63 @@ def test_a_serial_is_known_however_it_is_written(server, tmp_path):
     assert server.op("cert.revoke", serial=serial)["state"] == "revoked"
 
 
+def self_signed(directory, *args):
+    """cert.pem and key.pem."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", "key.pem", "-subj", "/CN=x",
+                    "-out", "cert.pem", *args], cwd=directory, check=True, capture_output=True)
+
+
 @pytest.mark.parametrize("options,said", [
     (["--cert", "cert.pem"], "cert.pem: no private key in PEM in it; --key FILE says where it is"),
     (["--cert", "cert.pem", "--key", "cert.pem"], "cert.pem: no private key in PEM in it"),
     (["--cert", "key.pem", "--key", "key.pem"], "key.pem: PEM: no block of CERTIFICATE"),
     (["--trust", "key.pem"], "key.pem: PEM: no block of CERTIFICATE")])
 def test_a_wrong_file_is_named_before_a_key_is_made(tmp_path, options, said):
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                    "key.pem", "-subj", "/CN=x", "-out", "cert.pem"], cwd=tmp_path, check=True, capture_output=True)
+    self_signed(tmp_path, "-nodes")
     r = run("est", "enroll", "--url", "https://localhost:1", *options, "--subject", "CN=x", "--out", "new.pem", cwd=tmp_path)
     assert r.returncode == 65 and said in r.stderr
     assert sorted(os.listdir(tmp_path)) == ["cert.pem", "key.pem"]
+
+
+def test_a_key_of_another_certificate_is_told_before_a_key_is_made(fake, tmp_path):
+    f = fake()
+    (tmp_path / "new").mkdir()
+    self_signed(tmp_path, "-nodes")
+    (tmp_path / "other.key").write_bytes(key_pem(new_key()))
+    r = run("est", "enroll", "--url", f.url, "--pin", f.pin, "--cert", "cert.pem", "--key", "other.key", "--subject", "CN=x", "--out", "new/d.pem", cwd=tmp_path)
+    assert r.returncode == 65 and "other.key: not the key of cert.pem" in r.stderr, r
+    assert f.seen == [] and os.listdir(tmp_path / "new") == []
+
+
+@pytest.mark.parametrize("traditional", [False, True])
+def test_an_encrypted_key_is_told_and_how_to_make_a_plain_one(fake, tmp_path, traditional):
+    f = fake()
+    self_signed(tmp_path, "-passout", "pass:secret")
+    if traditional:
+        subprocess.run(["openssl", "ec", "-in", "key.pem", "-passin", "pass:secret", "-aes128", "-passout", "pass:secret", "-out", "key.pem"], cwd=tmp_path,
+                       check=True, capture_output=True)
+    r = run("est", "enroll", "--url", f.url, "--pin", f.pin, "--cert", "cert.pem", "--key", "key.pem", "--subject", "CN=x", "--out", "d.pem", cwd=tmp_path)
+    assert r.returncode == 65 and "key.pem: the private key in it is encrypted" in r.stderr and f.seen == [], r
+    (command,) = re.findall("`(.*) -out FILE`", r.stderr)
+    subprocess.run([*command.split(), "-passin", "pass:secret", "-out", "plain.pem"], cwd=tmp_path, check=True, capture_output=True)
+    r = run("est", "enroll", "--url", f.url, "--pin", f.pin, "--cert", "cert.pem", "--key", "plain.pem", "--subject", "CN=x", "--out", "d.pem", cwd=tmp_path)
+    assert r.returncode == 0, r
+
+
+@pytest.mark.parametrize("args,said", [
+    (["--header", "foo"], "--header: 'foo' is not 'NAME: VALUE'"), (["--header", ": foo"], "--header: ': foo' is not"),
+    (["--wait", "99999999999"], "wait: '99999999999' is more than 2147483647"), (["--wait", "soon"], "wait: 'soon' is not a number")])
+def test_a_wrong_value_is_told_before_the_server_is_asked(fake, tmp_path, args, said):
+    f = fake()
+    r = ask(f, tmp_path, *args)
+    assert r.returncode == 64 and said in r.stderr and f.seen == [], r
+
+
+def test_the_help_says_what_a_renewal_needs_and_what_a_request_changes():
+    assert run("est", "reenroll", "--url", "https://localhost:1").stderr.startswith("estuary: --cert is missing\n")
+    synopsis = " ".join(run("est", "reenroll", "--help").stdout.split("\n\n")[0].split())
+    assert "--cert" in synopsis and "[--cert" not in synopsis
+    assert "always (default; with --csr never)" in " ".join(run("est", "enroll", "--help").stdout.split())
 
 
 def test_names_and_refusals_are_shown_as_they_are_and_harm_no_terminal(fake, tmp_path):

@@ -52,7 +52,9 @@ check_value(int64_t *number, const struct opt *o, const char *value, struct err 
 
 	*number = 0;
 	if (o->kind == OPT_NUMBER && !text_parse_u64(&n, value, INT32_MAX))
-		return err_set(e, E_USAGE, "%s: '%s' is not a number", o->name, value);
+		return *value != 0 && value[strspn(value, "0123456789")] == 0 ?
+		    err_set(e, E_USAGE, "%s: '%s' is more than %d", o->name, value, INT32_MAX) :
+		    err_set(e, E_USAGE, "%s: '%s' is not a number", o->name, value);
 	if (words != NULL && !word_of(words, value))
 		return err_set(e, E_USAGE, "%s: '%s' is not one of %s", o->name, value, words);
 	if (!text_valid_utf8(bytes_of(value)))

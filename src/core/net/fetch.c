@@ -237,6 +237,12 @@ append(curl_slist **list, const char *line, struct err *e)
 	return 0;
 }
 
+bool
+fetch_is_header(const char *line)
+{
+	return text_valid_utf8(bytes_of(line)) && strchr(line, ':') != NULL && *line != ':';
+}
+
 static int
 set_headers(struct fetch_run *r, curl_slist **list, struct err *e)
 {
@@ -245,7 +251,7 @@ set_headers(struct fetch_run *r, curl_slist **list, struct err *e)
 
 	for (const char *const *h = r->f->headers; rc == 0 && h != NULL && *h != NULL; h++) {
 		/* A line end in a value would begin a header of somebody else's. */
-		if (!text_valid_utf8(bytes_of(*h)) || strchr(*h, ':') == NULL || **h == ':')
+		if (!fetch_is_header(*h))
 			return err_set(e, E_USAGE, "header: not one line 'Name: value'");
 		typed = typed || strncasecmp(*h, "Content-Type:", 13) == 0;
 		rc = append(list, *h, e);

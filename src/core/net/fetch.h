@@ -92,6 +92,8 @@ struct fetch_answer {
  */
 int fetch_run(const struct fetch *f, struct fetch_answer *a, struct err *e) MUST_CHECK;
 void fetch_clear(struct fetch_answer *a);
+/* Is it one line "Name: value", as fetch_run() takes them? */
+bool fetch_is_header(const char *line);
 /* "client-refused" and the like, for logs. */
 const char *fetch_cause_name(enum fetch_cause c);
 /*

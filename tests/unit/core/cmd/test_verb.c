@@ -98,7 +98,7 @@ a_wrong_line_is_refused_and_says_what_is_wrong(void **state)
 		{ "make -p p", "NAME is missing" },
 		{ "make one -p p -p q", "profile: given twice" },
 		{ "make one -p p -n seven", "limit: 'seven' is not a number" },
-		{ "make one -p p -n 99999999999", "is not a number" },
+		{ "make one -p p -n 99999999999", "limit: '99999999999' is more than 2147483647" },
 		{ "make one -p p --active maybe", "'maybe' is not one of yes|no" },
 		{ "make one -p p --accept own,ow", "'ow' is not one of own|code" },
 		{ "make one -p p\033[2J", "not printable" },
