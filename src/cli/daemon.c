@@ -6,17 +6,20 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "core/sys/spawn.h"
 
 #define PAUSE_LEAST_MS 20u
 #define PAUSE_MOST_MS  320u
 #define PATH_SIZE      4096
+#define LOG_TAIL       16384 /* octets at the end of the log that are looked at for a reason */
 
 static int
 find(char path[PATH_SIZE], struct err *e)
@@ -50,7 +53,7 @@ watched(sigset_t *set)
 int
 daemon_start(struct daemon *d, const char *config, const char *log, struct err *e)
 {
-	AUTO_FD log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	AUTO_FD log_fd = open(log, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	char path[PATH_SIZE];
 	const char *const argv[] = { "estuaryd", "--config", config, NULL };
 	struct spawn s = { .path = path, .argv = argv, .control_fd = -1, .stdout_fd = log_fd,
@@ -58,14 +61,52 @@ daemon_start(struct daemon *d, const char *config, const char *log, struct err *
 	sigset_t set;
 	int r = find(path, e);
 
-	*d = (struct daemon){ .pid = -1 };
+	*d = DAEMON_NONE;
 	if (r != 0)
 		return r;
 	if (log_fd < 0)
 		return err_errno(e, E_IO, "%s", log);
 	watched(&set);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	return spawn_start(&d->pid, &s, e);
+	d->log_begin = lseek(log_fd, 0, SEEK_END);
+	r = spawn_start(&d->pid, &s, e);
+	d->log_fd = TAKE_FD(log_fd);
+	return r;
+}
+
+/* What a line of the log gives as a reason: the supervisor's last words, or a role's that could not start.  NULL: none. */
+static const char *
+reason_in(const char *line)
+{
+	static const char own[] = "estuaryd: ", error[] = " ERROR ";
+	const char *at = strstr(line, error);
+
+	if (strncmp(line, own, sizeof(own) - 1) == 0)
+		return line + sizeof(own) - 1;
+	if (at == NULL || (strstr(at, "error=") == NULL && strstr(at, "why=") == NULL))
+		return NULL;
+	return at + sizeof(error) - 1;
+}
+
+bool
+daemon_why(const struct daemon *d, char out[DAEMON_WHY_MAX])
+{
+	char text[LOG_TAIL + 1], *rest = text, *line;
+	off_t end = d->log_fd >= 0 ? lseek(d->log_fd, 0, SEEK_END) : -1;
+	ssize_t n;
+
+	out[0] = 0;
+	if (end < 0)
+		return false;
+	n = pread(d->log_fd, text, LOG_TAIL, end - d->log_begin > LOG_TAIL ? end - LOG_TAIL : d->log_begin);
+	text[n < 0 ? 0 : n] = 0;
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		const char *why = reason_in(line);
+
+		if (why != NULL)
+			text_copy(out, DAEMON_WHY_MAX, why);
+	}
+	return out[0] != 0;
 }
 
 /* Has it ended?  Then say how. */
@@ -136,4 +177,10 @@ daemon_stop(struct daemon *d)
 	(void)kill(d->pid, SIGTERM);
 	while (!daemon_rest(d, DAEMON_WAIT_MS))
 		;
+}
+
+void
+daemon_clear(struct daemon *d)
+{
+	fd_autoclose(&d->log_fd);
 }

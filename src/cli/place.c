@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/base/text.h"
+#include "core/codec/toml.h"
 #include "core/sys/peer.h"
 #include "core/sys/sandbox.h"
 #include "core/sys/spawn.h"
@@ -186,6 +188,16 @@ add_all(struct sans *sans, const char *kind, const json_t *values, struct err *e
 	return r;
 }
 
+/* The first name is the server's own, in its configuration and in URLs: what estuaryd would refuse must not get there. */
+static int
+check_own_name(const json_t *name, struct err *e)
+{
+	const char *s = json_is_string(name) ? json_string_value(name) : "";
+
+	return text_valid_host(s) ? 0 : err_set(e, E_USAGE, "--name '%.100s': the first name stands in URLs: expected a host's, "
+	    "a wildcard may come after it", s);
+}
+
 int
 place_names(json_t *doc, struct sans *sans, const struct cli *c, const struct mode *m, struct err *e)
 {
@@ -199,7 +211,9 @@ place_names(json_t *doc, struct sans *sans, const struct cli *c, const struct mo
 			host_name(host);
 		(void)json_array_append_new(names, json_string(m->server_name != NULL ? m->server_name : host));
 	}
-	r = add_all(sans, "dns", names, e);
+	r = check_own_name(json_array_get(names, 0), e);
+	if (r == 0)
+		r = add_all(sans, "dns", names, e);
 	if (r == 0)
 		r = add_san(sans, "dns", "localhost", e);
 	if (r == 0)
@@ -209,26 +223,100 @@ place_names(json_t *doc, struct sans *sans, const struct cli *c, const struct mo
 	return r != 0 ? r : add_san(sans, "ip", "::1", e);
 }
 
-/* The ports of the options, free ones for 0; all are held until all are chosen, so that they differ. */
-static int
-choose_ports(uint16_t ports[3], const struct cli *c, const struct mode *m, struct err *e)
+/* The three listeners: their tables in estuaryd.toml, and where they are unless it says so. */
+static const struct { const char *table, *host; uint16_t port; } listeners[PLACE_PORTS] = {
+	{ "device", "*", 8443 }, { "operator", "localhost", 9443 }, { "public", "*", 8080 },
+};
+
+static const char *
+config_path(char path[PLACE_PATH_MAX + 16], const char *dir)
 {
-	const struct { const char *option; uint16_t usual; } wanted[3] = {
-		{ "device-port", m->device_port }, { "operator-port", 9443 }, { "public-port", 8080 },
-	};
-	int fd[3] = { -1, -1, -1 }, r = 0;
+	(void)snprintf(path, PLACE_PATH_MAX + 16, "%s/estuaryd.toml", dir);
+	return path;
+}
 
-	for (size_t i = 0; r == 0 && i < N_OF(wanted); i++) {
-		int64_t port = cli_number(c, wanted[i].option, wanted[i].usual);
+/* A test server is this machine's alone unless it was given a name. */
+static bool
+is_alone(const struct cli *c, const struct mode *m)
+{
+	return m->loopback && !cli_has(c, "name") && !cli_has(c, "address");
+}
 
-		if (port > UINT16_MAX)
-			r = err_set(e, E_USAGE, "--%s: over %d", wanted[i].option, UINT16_MAX);
-		else if (port == 0)
-			r = peer_listen_tcp(&fd[i], "*", 0, false, &ports[i], e);
-		else
-			ports[i] = (uint16_t)port;
-	}
-	for (size_t i = 0; i < N_OF(fd); i++)
+/* The port that the option asks for, or def; given: is there one? */
+static int
+asked(int64_t *port, bool *given, const struct cli *c, size_t i, int64_t def, struct err *e)
+{
+	char option[32];
+
+	(void)snprintf(option, sizeof(option), "%s-port", listeners[i].table);
+	*given = cli_has(c, option);
+	*port = cli_number(c, option, def);
+	return *port > UINT16_MAX ? err_set(e, E_USAGE, "--%s: over %d", option, UINT16_MAX) : 0;
+}
+
+/* Bind it, and hold it until all are bound, so that they differ. */
+static int
+hold(uint16_t *port, int *fd, size_t i, const char *host, uint16_t was, uint16_t wanted, struct err *e)
+{
+	/* Asked for a free one, a server keeps the one that it has: devices know it. */
+	if (wanted == 0 && was != 0 && peer_listen_tcp(fd, host, was, false, port, NULL) == 0)
+		return 0;
+	return peer_listen_tcp(fd, host, wanted, false, port, e) != 0 ? err_prefix(e, E_IO, "%s listener", listeners[i].table) : 0;
+}
+
+/* A listener of a server that is there, with its file: only an option changes it. */
+static int
+port_there(struct place_ports *p, int *fd, size_t i, const struct cli *c, const struct toml *doc, struct err *e)
+{
+	const struct toml *table = toml_get(doc, listeners[i].table);
+	const struct toml *host = table != NULL ? toml_get(table, "host") : NULL, *port = table != NULL ? toml_get(table, "port") : NULL;
+	bool given;
+	int64_t wanted;
+	int r = asked(&wanted, &given, c, i, 0, e);
+
+	if (r != 0 || !given)
+		return r;
+	if (port == NULL)
+		return err_set(e, E_NOTFOUND, "%s: key '%s.port' is not there, so --%s-port cannot change it: write it there yourself",
+		    toml_file(doc), listeners[i].table, listeners[i].table);
+	if (toml_kind(port) != TOML_INTEGER || toml_integer(port) < 0 || toml_integer(port) > UINT16_MAX)
+		return toml_err(e, port, "expected an integer 0..%d", UINT16_MAX);
+	p->was[i] = p->port[i] = (uint16_t)toml_integer(port);
+	if (wanted == 0 && p->was[i] == 0) /* a free one at each start is what the file says already */
+		return 0;
+	return hold(&p->port[i], fd, i, host != NULL && toml_kind(host) == TOML_STRING ? toml_string(host) : listeners[i].host,
+	    p->was[i], (uint16_t)wanted, e);
+}
+
+/* One of a server that is yet to be made. */
+static int
+port_new(struct place_ports *p, int *fd, size_t i, const struct cli *c, const struct mode *m, struct err *e)
+{
+	const char *host = is_alone(c, m) ? "127.0.0.1" : listeners[i].host;
+	bool given;
+	int64_t wanted;
+	int r = asked(&wanted, &given, c, i, i == 0 ? m->device_port : listeners[i].port, e);
+
+	return r != 0 ? r : hold(&p->port[i], fd, i, host, 0, (uint16_t)wanted, e);
+}
+
+int
+place_ports(struct place_ports *p, const struct cli *c, const char *dir, const struct mode *m, struct err *e)
+{
+	char path[PLACE_PATH_MAX + 16];
+	AUTO_BUF text = { 0 };
+	AUTO(toml) doc = NULL;
+	int fd[PLACE_PORTS] = { -1, -1, -1 };
+	int r = file_read(&text, config_path(path, dir), TOML_MAX, e);
+
+	*p = (struct place_ports){ .there = r == 0 };
+	if (r == E_NOTFOUND)
+		r = 0;
+	if (r == 0 && p->there)
+		r = toml_parse(&doc, path, bytes_of_buf(&text), e);
+	for (size_t i = 0; r == 0 && i < PLACE_PORTS; i++)
+		r = p->there ? port_there(p, &fd[i], i, c, doc, e) : port_new(p, &fd[i], i, c, m, e);
+	for (size_t i = 0; i < PLACE_PORTS; i++)
 		fd_autoclose(&fd[i]);
 	return r;
 }
@@ -246,29 +334,91 @@ put_quoted(struct buf *out, const char *s)
 	buf_put_u8(out, '"');
 }
 
-int
-place_config(const struct cli *c, const char *dir, const char *name, const struct mode *m, struct err *e)
+/* Where in the text the value of a key begins. */
+static size_t
+value_at(struct bytes text, const struct toml *v)
 {
-	const char *host = m->loopback && !cli_has(c, "name") && !cli_has(c, "address") ? "host = \"127.0.0.1\"\n" : "";
-	AUTO_BUF text = { 0 };
-	char path[PLACE_PATH_MAX + 16];
-	uint16_t ports[3];
-	int r;
+	int line = 1, column = 1;
+	size_t i = 0;
 
-	(void)snprintf(path, sizeof(path), "%s/estuaryd.toml", dir);
-	if (access(path, F_OK) == 0) {
-		if (cli_has(c, "device-port") || cli_has(c, "operator-port") || cli_has(c, "public-port"))
-			cli_say(c, "%s is there: its ports hold", path);
-		return 0;
+	for (; i < text.n && (line < toml_line(v) || column < toml_column(v)); i++) {
+		if (text.p[i] == '\n') {
+			line++;
+			column = 1;
+		} else if ((text.p[i] & 0xc0) != 0x80) { /* characters, not octets */
+			column++;
+		}
 	}
-	r = choose_ports(ports, c, m, e);
+	while (i < text.n && text.p[i] != '=')
+		i++;
+	for (i++; i < text.n && (text.p[i] == ' ' || text.p[i] == '\t'); i++)
+		;
+	return i;
+}
+
+/* The file with another port and all else as a person left it. */
+static int
+set_port(struct buf *text, const char *path, size_t i, uint16_t port, struct err *e)
+{
+	AUTO(toml) doc = NULL;
+	AUTO(toml) changed = NULL;
+	AUTO_BUF out = { 0 };
+	struct bytes old = bytes_of_buf(text);
+	size_t at, end;
+	int r = toml_parse(&doc, path, old, e);
+
 	if (r != 0)
 		return r;
+	at = end = value_at(old, toml_get(toml_get(doc, listeners[i].table), "port"));
+	while (end < old.n && strchr("+_0123456789abcdefxABCDEF", old.p[end]) != NULL)
+		end++;
+	buf_put_bytes(&out, bytes_slice(old, 0, at));
+	buf_printf(&out, "%u", port);
+	buf_put_bytes(&out, bytes_slice(old, end, old.n - end));
+	r = toml_parse(&changed, path, bytes_of_buf(&out), e);
+	if (r != 0)
+		return r;
+	buf_reset(text);
+	buf_put_bytes(text, bytes_of_buf(&out));
+	return 0;
+}
+
+static int
+change_config(const struct cli *c, const char *path, const struct place_ports *p, struct err *e)
+{
+	AUTO_BUF text = { 0 };
+	bool changed = false;
+	int r = file_read(&text, path, TOML_MAX, e);
+
+	for (size_t i = 0; r == 0 && i < PLACE_PORTS; i++) {
+		if (p->port[i] == p->was[i])
+			continue;
+		changed = true;
+		r = set_port(&text, path, i, p->port[i], e);
+	}
+	if (r == 0 && changed)
+		r = file_write(path, bytes_of_buf(&text), 0600, e);
+	for (size_t i = 0; r == 0 && i < PLACE_PORTS; i++)
+		if (p->port[i] != p->was[i])
+			cli_say(c, "%s: %s.port is %u from now on, and was %u", path, listeners[i].table, p->port[i], p->was[i]);
+	return r;
+}
+
+int
+place_config(const struct cli *c, const char *dir, const char *name, const struct mode *m, const struct place_ports *p, struct err *e)
+{
+	const char *host = is_alone(c, m) ? "host = \"127.0.0.1\"\n" : "";
+	AUTO_BUF text = { 0 };
+	char path[PLACE_PATH_MAX + 16];
+
+	(void)config_path(path, dir);
+	if (p->there)
+		return change_config(c, path, p, e);
 	buf_put_str(&text, "# Made by `estuary quickstart`; `estuaryd --sample` explains every key.\n[server]\ndir = ");
 	put_quoted(&text, dir);
 	buf_put_str(&text, "\nname = ");
 	put_quoted(&text, name);
 	buf_printf(&text, "\n\n[device]\n%sport = %u\n\n[operator]\nport = %u\n\n[public]\n%sport = %u\n",
-	    host, ports[0], ports[1], host, ports[2]);
+	    host, p->port[0], p->port[1], host, p->port[2]);
 	return file_write(path, bytes_of_buf(&text), 0600, e);
 }

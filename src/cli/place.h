@@ -8,6 +8,7 @@
 #include "core/pki/name.h"
 
 #define PLACE_PATH_MAX 1024
+#define PLACE_PORTS    3
 
 /*
  * When root was told --user, or the directory belongs to another user: make the directory, give it to
@@ -23,10 +24,24 @@ int place_open(char out[PLACE_PATH_MAX], const char *dir, struct err *e) MUST_CH
 /*
  * Names and addresses into doc ("names", "addresses"): those that are there already, then those of the
  * command line; without any, the mode's, or the host's name when it leads somewhere, else localhost.  All of them, and
- * localhost, 127.0.0.1 and ::1, into sans.  E_FORMAT for what is no name or address.
+ * localhost, 127.0.0.1 and ::1, into sans.  E_FORMAT for what is no name or address, E_USAGE when the first
+ * name is not one that estuaryd takes for its own (a wildcard).
  */
 int place_names(json_t *doc, struct sans *sans, const struct cli *c, const struct mode *m, struct err *e) MUST_CHECK;
-/* Write dir/estuaryd.toml unless it is there.  Ports given as 0 become free ones. */
-int place_config(const struct cli *c, const char *dir, const char *name, const struct mode *m, struct err *e) MUST_CHECK;
+/* Ports for devices, operators and the public, in this order. */
+struct place_ports {
+	bool there;                 /* dir/estuaryd.toml is, */
+	uint16_t was[PLACE_PORTS];  /* and has these; 0 unless an option is about it */
+	uint16_t port[PLACE_PORTS]; /* what they are to be; the same where nothing changes */
+};
+/*
+ * The ports of the options or the usual ones, free ones for 0; where dir/estuaryd.toml is there, only those that are given,
+ * and 0 leaves a port that can be had as it is.  Each is tried: E_IO when one cannot be had, and then nothing was
+ * written.  E_USAGE; E_FORMAT and E_NOTFOUND when the file is broken or has no such port.
+ */
+int place_ports(struct place_ports *p, const struct cli *c, const char *dir, const struct mode *m, struct err *e) MUST_CHECK;
+/* Write dir/estuaryd.toml, or change the ports in the one that is there, and say so. */
+int place_config(const struct cli *c, const char *dir, const char *name, const struct mode *m, const struct place_ports *p,
+    struct err *e) MUST_CHECK;
 
 #endif

@@ -10,8 +10,10 @@
 #include "cli/setup.h"
 #include "core/base/clock.h"
 #include "core/base/file.h"
+#include "core/base/text.h"
 
 #define DOC_MAX  ((size_t)64 * 1024)
+#define OTHER_PORTS "another program may have the port: --device-port, --operator-port and --public-port choose others, 0 a free one"
 #define RENEW_MS ((uint64_t)3600 * 1000) /* how often the TLS certificate is looked at */
 
 /* One run. */
@@ -27,6 +29,15 @@ wanted_dir(const struct cli *c)
 	const char *env = getenv("ESTUARY_DIR");
 
 	return cli_text_or(c, "dir", env != NULL && *env != 0 ? env : "estuary");
+}
+
+/* " --dir" and the directory, as a shell takes it. */
+static const char *
+dir_option(const struct run *x, struct buf *out)
+{
+	buf_put_str(out, " --dir ");
+	text_shell(out, x->dir);
+	return buf_str(out);
 }
 
 /* quickstart.json as an earlier run left it, or an empty object. */
@@ -93,12 +104,41 @@ look_around(struct run *x, const struct cli *c, struct err *e)
 	return 0;
 }
 
+/* Whoever waits for the new addresses must not read the old ones. */
+static void
+forget_urls(json_t *doc)
+{
+	static const char *const members[] = { "est_url", "operator_url", "public_url", "ready_file" };
+
+	for (size_t i = 0; i < N_OF(members); i++)
+		(void)json_object_del(doc, members[i]);
+}
+
+/* Nothing is written before the ports are known to be free: what is written holds. */
+static int
+write_down(struct run *x, const struct cli *c, struct err *e)
+{
+	struct setup *s = &x->setup;
+	struct place_ports ports;
+	int r = place_ports(&ports, c, x->dir, s->mode, e);
+
+	if (r == E_IO)
+		(void)snprintf(s->hint, sizeof(s->hint), "%s", OTHER_PORTS);
+	if (r != 0)
+		return r;
+	if (memcmp(ports.was, ports.port, sizeof(ports.was)) != 0)
+		forget_urls(s->doc);
+	r = setup_save(s, e);
+	return r != 0 ? r : place_config(c, x->dir, s->name, s->mode, &ports, e);
+}
+
 /* Everything on disk before the server starts. */
 static int
 prepare(struct run *x, const struct cli *c, struct err *e)
 {
 	struct setup *s = &x->setup;
 	AUTO_JSON status = NULL;
+	AUTO_BUF dir = { 0 };
 	int r = place_open(x->dir, wanted_dir(c), e);
 
 	if (r == 0)
@@ -108,12 +148,28 @@ prepare(struct run *x, const struct cli *c, struct err *e)
 	if (r != 0 || (r = look_around(x, c, e)) != 0)
 		return r;
 	if (ask_status(&status, x, e) == 0) {
-		(void)snprintf(s->hint, sizeof(s->hint), "it is ready to use: estuary server status --dir %.300s", x->dir);
+		(void)snprintf(s->hint, sizeof(s->hint), "it is ready to use: estuary server status%.300s", dir_option(x, &dir));
 		return err_set(e, E_EXISTS, "%s: a server runs there already", x->dir);
 	}
 	s->hint[0] = 0;
-	r = setup_save(s, e);
-	return r != 0 ? r : place_config(c, x->dir, s->name, s->mode, e);
+	return write_down(x, c, e);
+}
+
+/* The server's own reason beside ours, when it has given one; false: it has not. */
+static bool
+say_why(struct run *x, struct err *e)
+{
+	char why[DAEMON_WHY_MAX], ours[100];
+
+	if (x->daemon.signo != 0 || !daemon_why(&x->daemon, why))
+		return false;
+	text_copy(ours, sizeof(ours), e->msg);
+	(void)err_set(e, e->code, "%s: %s", ours, why);
+	if (strstr(why, "listener: ") != NULL && strstr(why, "port ") != NULL)
+		(void)snprintf(x->setup.hint, sizeof(x->setup.hint), "%s", OTHER_PORTS);
+	else
+		(void)snprintf(x->setup.hint, sizeof(x->setup.hint), "more stands in %.300s/estuaryd.log", x->dir);
+	return true;
 }
 
 static int
@@ -139,9 +195,8 @@ start(struct run *x, struct err *e)
 			return err_set(e, why.code, "server.status: %s", why.msg);
 		r = daemon_pause(&x->daemon, deadline, "answered", e);
 	}
-	/* Our words about the process, the server's about why it is not ready. */
-	(void)snprintf(x->setup.hint, sizeof(x->setup.hint), "%s", x->daemon.ended ?
-	    "its own words stand in estuaryd.log beside its configuration; `--device-port 0` and the like choose free ports" : why.msg);
+	if (!say_why(x, e) && !x->daemon.ended) /* our words about the process, the console's about why it is not ready */
+		(void)snprintf(x->setup.hint, sizeof(x->setup.hint), "%s", why.msg);
 	return r;
 }
 
@@ -167,6 +222,8 @@ serve(json_t **status, struct run *x, bool reload, struct err *e)
 		*status = NULL;
 		if (r == 0 || r == E_UNAVAIL) /* a reload changes the console, too */
 			r = daemon_pause(&x->daemon, deadline, "served", e);
+		if (r == E_UNAVAIL)
+			(void)say_why(x, e);
 	}
 	return r;
 }
@@ -223,7 +280,9 @@ static void
 summary(const struct cli *c, const struct run *x)
 {
 	const json_t *doc = x->setup.doc;
+	AUTO_BUF dir = { 0 };
 
+	(void)dir_option(x, &dir);
 	if (x->setup.mode->warning != NULL)
 		fprintf(c->err, "\n%s\n", x->setup.mode->warning);
 	if (c->json) {
@@ -238,8 +297,8 @@ summary(const struct cli *c, const struct run *x)
 	    json_str(doc, "public_url", ""), json_str(doc, "root_file", ""), json_str(doc, "root_pin", ""), x->dir, x->dir);
 	first_device(c, x);
 	fprintf(c->out, "\nLet devices provision themselves by its certificates:\n\n"
-	    "  estuary group create edge --x509 --ca %s --edge --dir %s\n", x->setup.mode->issuer, x->dir);
-	fprintf(c->out, "\nLook around:  estuary device list --dir %s\n", x->dir);
+	    "  estuary group create edge --x509 --ca %s --edge%s\n", x->setup.mode->issuer, buf_str(&dir));
+	fprintf(c->out, "\nLook around:  estuary device list%s\n", buf_str(&dir));
 	(void)fflush(c->out);
 }
 
@@ -269,10 +328,11 @@ static int
 stay(const struct cli *c, struct run *x)
 {
 	struct err e;
+	AUTO_BUF dir = { 0 };
 
 	if (cli_flag(c, "no-serve")) {
 		daemon_stop(&x->daemon);
-		cli_say(c, "stopped again; `estuary quickstart --dir %s` starts it", x->dir);
+		cli_say(c, "stopped again; `estuary quickstart%s` starts it", dir_option(x, &dir));
 	}
 	while (!daemon_rest(&x->daemon, RENEW_MS))
 		if (x->daemon.signo == 0)
@@ -286,7 +346,7 @@ stay(const struct cli *c, struct run *x)
 static int
 quickstart(struct cli *c)
 {
-	struct run x = { .daemon = { .pid = -1 } };
+	struct run x = { .daemon = DAEMON_NONE };
 	struct err e = { 0 };
 	int r = place_become(c, wanted_dir(c), &e), status;
 
@@ -303,6 +363,7 @@ quickstart(struct cli *c)
 		daemon_stop(&x.daemon);
 		status = x.daemon.signo != 0 ? 128 + x.daemon.signo : cli_fail(c, &e, x.setup.hint);
 	}
+	daemon_clear(&x.daemon);
 	op_server_clear(&x.setup.server);
 	json_decref(x.setup.doc);
 	return status;
@@ -332,7 +393,7 @@ open_made(struct run *x, const struct cli *c, struct err *e)
 static int
 renew(struct cli *c)
 {
-	struct run x = { .daemon = { .pid = -1 } };
+	struct run x = { .daemon = DAEMON_NONE };
 	struct err e = { 0 };
 	bool fresh = false;
 	int r = place_become(c, wanted_dir(c), &e), status = EXIT_SUCCESS;
@@ -375,7 +436,8 @@ const struct verb quickstart_verbs[] = {
 	      "the server's TLS certificate, the labels idevid, ldevid (also the default) and edge-ca, an operator's token, "
 	      "a one-time code, and an ID scope and itself as a hub for devices that provision themselves ('estuary group create'). "
 	      "Prints a line to paste on a first device, and stays until SIGINT or SIGTERM.\n\n"
-	      "Run again on the same directory it starts what is there and completes what is missing. It renews the TLS "
+	      "Run again on the same directory it starts what is there and completes what is missing; ports that are given then "
+	      "change those in estuaryd.toml. It renews the TLS "
 	      "certificate when a third of its life is left, at the start and while it runs. Everything that a program wants to know is in "
 	      "quickstart.json in the directory: est_url, dps_endpoint, id_scope, operator_url, public_url, root_file, root_pin, code, "
 	      "operator_token, ready_file, pid.\n\n"

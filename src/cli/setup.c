@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/file.h"
+#include "core/base/text.h"
 #include "core/pki/cert.h"
 #include "core/pki/csr.h"
 
@@ -299,6 +300,7 @@ say_code_state(struct setup *s, struct err *e)
 {
 	AUTO_JSON args = json_object();
 	AUTO_JSON result = NULL;
+	AUTO_BUF dir = { 0 };
 	const char *state;
 	int r;
 
@@ -308,9 +310,10 @@ say_code_state(struct setup *s, struct err *e)
 		return r;
 	state = r == 0 ? json_str(result, "state", "?") : "gone";
 	(void)json_object_set_new(s->doc, "code_state", json_string(state));
+	text_shell(&dir, s->dir);
 	if (strcmp(state, "live") != 0)
 		cli_say(s->c, "the code in quickstart.json is %s; a new one: "
-		    "estuary credential add code --label idevid --scope new --dir %s", state, s->dir);
+		    "estuary credential add code --label idevid --scope new --dir %s", state, buf_str(&dir));
 	return 0;
 }
 
@@ -336,24 +339,63 @@ setup_code(struct setup *s, struct err *e)
 	return setup_save(s, e);
 }
 
+static bool
+has_hub(const json_t *hubs, const char *name)
+{
+	size_t i;
+	const json_t *hub;
+
+	json_array_foreach((json_t *)hubs, i, hub)
+		if (strcmp(json_str(hub, "name", ""), name) == 0)
+			return true;
+	return false;
+}
+
+static int
+hub_call(struct setup *s, const char *verb, const char *name, struct err *e)
+{
+	AUTO_JSON hub = json_object();
+
+	json_setf(hub, "name", "%s", name);
+	return tell(s, verb, hub, e);
+}
+
+/* This server as a hub, where there is none, or where it was one by the address that it had before. */
+static int
+own_hub(struct setup *s, const json_t *hubs, const char *was, const char *name, struct err *e)
+{
+	bool moved = strcmp(was, name) != 0 && has_hub(hubs, was);
+	int r;
+
+	if (has_hub(hubs, name) || (json_array_size(hubs) != 0 && !moved))
+		return 0;
+	cli_say(s->c, "making the hub %s", name);
+	r = hub_call(s, "hub.add", name, e);
+	if (r != 0 || !moved)
+		return r;
+	if (hub_call(s, "hub.remove", was, e) != 0) /* devices have it: how they come over is the operator's to say */
+		cli_say(s->c, "the hub %s is this server's old address, and stays: %s", was, e->msg);
+	s->hint[0] = 0;
+	return 0;
+}
+
 int
 setup_provisioning(struct setup *s, struct err *e)
 {
+	static const char https[] = "https://";
 	AUTO_JSON none = json_object();
-	AUTO_JSON hub = json_object();
 	AUTO_JSON scope = NULL;
+	char was[OP_PATH_MAX];
 	const char *endpoint;
 	int r = call(&scope, s, "dps.show", none, e);
 
 	if (r != 0)
 		return r;
 	endpoint = json_str(scope, "endpoint", "");
+	text_copy(was, sizeof(was), json_str(s->doc, "dps_endpoint", endpoint));
 	json_setf(s->doc, "id_scope", "%s", json_str(scope, "id_scope", ""));
 	json_setf(s->doc, "dps_endpoint", "%s", endpoint);
-	if (json_array_size(json_object_get(scope, "hubs")) == 0 && strncmp(endpoint, "https://", 8) == 0) {
-		json_setf(hub, "name", "%s", endpoint + 8);
-		cli_say(s->c, "making the hub %s", endpoint + 8);
-		r = tell(s, "hub.add", hub, e);
-	}
+	if (strncmp(endpoint, https, sizeof(https) - 1) == 0 && strncmp(was, https, sizeof(https) - 1) == 0)
+		r = own_hub(s, json_object_get(scope, "hubs"), was + sizeof(https) - 1, endpoint + sizeof(https) - 1, e);
 	return r != 0 ? r : setup_save(s, e);
 }

@@ -4,7 +4,9 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import signal
+import socket
 import ssl
 import subprocess
 
@@ -78,6 +80,65 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path):
     r = quickstart(tmp_path / "d", "--no-serve")
     assert r.returncode == 73 and "not empty, and not made by quickstart" in r.stderr
     assert os.listdir(tmp_path / "d") == ["thesis.txt"]
+
+
+def busy_port():
+    """A socket that listens on a port, and the port."""
+    s = socket.create_server(("", 0))
+    return s, s.getsockname()[1]
+
+
+def test_a_busy_port_is_named_before_anything_is_written_and_another_one_helps(tmp_path):
+    taken, port = busy_port()
+    with taken:
+        r = subprocess.run([str(ESTUARY), "quickstart", "--dir", str(tmp_path / "d"), "--no-serve", "--device-port", str(port), *PORTS[2:]],
+                           capture_output=True, text=True, timeout=60)
+        assert r.returncode == 74 and f"device listener: port {port}: Address already in use" in r.stderr
+        assert "--device-port" in r.stderr.split("hint:")[1] and os.listdir(tmp_path / "d") == []
+        assert quickstart(tmp_path / "d", "--no-serve").returncode == 0
+
+
+def test_a_port_that_became_busy_is_named_and_changed_by_its_option(tmp_path):
+    place = tmp_path / "d"
+    assert quickstart(place, "--no-serve", "--name", "localhost").returncode == 0
+    old = json.loads((place / "quickstart.json").read_text())
+    taken, port = busy_port()
+    with taken:
+        config = (place / "estuaryd.toml").read_text()
+        (place / "estuaryd.toml").write_text(re.sub(r"(\[device\]\nport = )\d+", rf"\g<1>{port}", config))
+        r = subprocess.run([str(ESTUARY), "quickstart", "--dir", str(place), "--no-serve"], capture_output=True, text=True, timeout=60)
+        assert r.returncode == 69 and f"device listener: port {port}: Address already in use" in r.stderr
+        s = Server(place)
+    try:
+        assert f"estuaryd.toml: device.port is {s.device_port} from now on, and was {port}" in s.log_text() and serves(s)
+        assert s.device_port != port and s.public_port == int(old["public_url"].rsplit(":", 1)[1])
+        assert [h["name"] for h in s.op("hub.list")["items"]] == [f"localhost:{s.device_port}"]
+    finally:
+        assert s.stop() == 0
+
+
+def test_a_name_that_the_server_could_not_have_is_refused_before_anything_is_written(tmp_path):
+    r = quickstart(tmp_path / "d", "--no-serve", "--name", "*.example.com")
+    assert r.returncode == 64 and "--name '*.example.com'" in r.stderr
+    assert os.listdir(tmp_path / "d") == []
+
+
+def test_lines_to_paste_name_any_directory(tmp_path):
+    place = tmp_path / "my est's $dir"
+    r = quickstart(place, "--no-serve", "--json")
+    assert r.returncode == 0, r
+    credential = json.loads(r.stdout)["code_id"]
+    s = Server(place)
+    try:
+        s.op("credential.disable", id=credential)
+    finally:
+        assert s.stop() == 0
+    r = quickstart(place, "--no-serve")
+    assert r.returncode == 0, r
+    lines = [x.split("`")[1] if "`" in x else "estuary" + x.split("estuary", 1)[1] for x in r.stdout.split("\n") if "estuary" in x and "--dir" in x]
+    assert len(lines) >= 4
+    for line in lines:
+        assert shlex.split(line)[-1] == str(place)
 
 
 def test_the_line_for_a_first_device_can_be_pasted(fresh_server, tmp_path):

@@ -131,6 +131,34 @@ text_valid_name(const char *s, size_t max)
 	return strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == n;
 }
 
+#define ALNUM    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+#define HOST_MAX 255
+
+bool
+text_valid_host(const char *s)
+{
+	size_t n = strspn(s, ALNUM ".:-_%");
+
+	return n != 0 && n <= HOST_MAX && s[n] == 0;
+}
+
+void
+text_shell(struct buf *out, const char *s)
+{
+	if (*s != 0 && s[strspn(s, ALNUM "_./:=@%+,-")] == 0) {
+		buf_put_str(out, s);
+		return;
+	}
+	buf_put_u8(out, '\'');
+	for (; *s != 0; s++) {
+		if (*s == '\'')
+			buf_put_str(out, "'\\''");
+		else
+			buf_put_u8(out, (uint8_t)*s);
+	}
+	buf_put_u8(out, '\'');
+}
+
 bool
 text_match(const char *pattern, const char *s)
 {

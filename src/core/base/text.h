@@ -13,6 +13,8 @@ bool text_unhex(uint8_t *out, size_t n, const char *hex);
 bool text_valid_utf8(struct bytes b);
 /* 1 to max characters of [A-Za-z0-9._-], the first not a dot or hyphen: a safe name of an object. */
 bool text_valid_name(const char *s, size_t max);
+/* What may stand for a host, in a URL or where a server listens: 1 to 255 characters of [A-Za-z0-9.:_%-], room for IPv6 with a zone. */
+bool text_valid_host(const char *s);
 /* Shell-like pattern with * and ? only, over the whole of s, case-sensitive; at most |pattern| * |s| steps. */
 bool text_match(const char *pattern, const char *s);
 /* s into out[size], always ended; cut off where it does not fit. */
@@ -24,6 +26,8 @@ void text_escape(struct buf *out, struct bytes b);
  * or text that was escaped before) comes through as it is.
  */
 void text_show(struct buf *out, struct bytes b);
+/* Append s as one word for a POSIX shell: as it stands where that is safe, in single quotes where it is not. */
+void text_shell(struct buf *out, const char *s);
 /* Decimal without sign or blanks, at most max; false otherwise. */
 bool text_parse_u64(uint64_t *out, const char *s, uint64_t max);
 /* How far apart two words are (edits), for "did you mean"; at most 32 characters of each count. */

@@ -156,8 +156,8 @@ valid_text(const struct key *k, const char *s)
 		return false;
 	switch (k->kind) {
 	case K_HOST:
-		/* Room for IPv6 with a zone; "*" only where a listener may be everywhere. */
-		return (k->least == 0 && strcmp(s, "*") == 0) || only_chars(s, ALNUM ".:-_%");
+		/* "*" only where a listener may be everywhere. */
+		return (k->least == 0 && (n == 0 || strcmp(s, "*") == 0)) || text_valid_host(s);
 	case K_URL:
 		return n == 0 || (only_chars(s, ALNUM "-._~:/[]@!$&'()*+,;=%") &&
 		    ((strncmp(s, "http://", 7) == 0 && n > 7 && s[7] != '/') ||

@@ -96,6 +96,42 @@ names_of_objects_are_safe_as_file_names(void **state)
 }
 
 static void
+a_host_is_a_name_or_an_address(void **state)
+{
+	char longest[300];
+
+	(void)state;
+	assert_true(text_valid_host("est.example.com"));
+	assert_true(text_valid_host("fe80::1%eth0"));
+	assert_false(text_valid_host(""));
+	assert_false(text_valid_host("*.example.com"));
+	assert_false(text_valid_host("a/b"));
+	memset(longest, 'a', sizeof(longest));
+	longest[255] = 0;
+	assert_true(text_valid_host(longest));
+	longest[255] = 'a';
+	longest[256] = 0;
+	assert_false(text_valid_host(longest));
+}
+
+static void
+a_word_is_quoted_for_the_shell_only_when_it_must_be(void **state)
+{
+	static const struct { const char *word, *quoted; } cases[] = {
+		{ "/var/lib/estuary", "/var/lib/estuary" }, { "a-b_c.d:1", "a-b_c.d:1" }, { "", "''" }, { "my est", "'my est'" },
+		{ "it's", "'it'\\''s'" }, { "$dir", "'$dir'" }, { "~", "'~'" }, { "a\nb", "'a\nb'" }, { "*", "'*'" }, { "\xc3\xa4", "'\xc3\xa4'" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(cases); i++) {
+		AUTO_BUF out = { 0 };
+
+		text_shell(&out, cases[i].word);
+		assert_string_equal(buf_str(&out), cases[i].quoted);
+	}
+}
+
+static void
 patterns_match_the_whole_text(void **state)
 {
 	static const struct { const char *pattern, *s; bool yes; } cases[] = {
@@ -190,6 +226,8 @@ main(void)
 		cmocka_unit_test(malformed_utf8_is_refused),
 		cmocka_unit_test(characters_that_lie_about_the_text_are_refused),
 		cmocka_unit_test(names_of_objects_are_safe_as_file_names),
+		cmocka_unit_test(a_host_is_a_name_or_an_address),
+		cmocka_unit_test(a_word_is_quoted_for_the_shell_only_when_it_must_be),
 		cmocka_unit_test(patterns_match_the_whole_text),
 		cmocka_unit_test(a_pattern_of_many_stars_still_ends),
 		cmocka_unit_test(escaped_text_cannot_forge_a_line),
