@@ -52,6 +52,38 @@ def test_a_broken_configuration_leaves_the_last_good_one_in_force(daemon):
     wait_back(server)
 
 
+def test_an_operator_is_told_why_a_reload_was_refused_and_status_remembers_it(daemon):
+    server = daemon()
+    text = pathlib.Path(server.config).read_text()
+    path = config(server, text + "\n[limits]\nidel = 3\n")
+    r = server.cli("server", "reload", check=False)
+    why = f"{path}:{text.count(chr(10)) + 3}:1: key 'limits.idel': unknown key; did you mean 'limits.idle'?"
+    assert r.returncode == 65 and why in r.stderr and "done" not in r.stdout
+    status = server.op("server.status")
+    assert status["ready"] and not status["config_ok"] and status["detail"] == why
+    kill_role(server, "authority")
+    wait_back(server)
+    assert server.op("server.status")["detail"] == why
+    config(server, text)
+    assert server.cli("server", "reload").stdout == "done\n"
+    status = server.op("server.status")
+    assert status["config_ok"] and status["detail"] == ""
+    wait_back(server)
+
+
+def test_status_says_that_a_role_could_not_start_with_what_a_reload_gave_it(daemon):
+    server = daemon()
+    key = pathlib.Path(server.dir, "tls/server.key")
+    good = key.read_bytes()
+    key.write_text("junk")
+    server.cli("server", "reload")
+    wait_for("the outcome", lambda: not server.op("server.status")["config_ok"])
+    assert "one with the new settings ended before it was ready" in server.op("server.status")["detail"] and serves(server)
+    key.write_bytes(good)
+    server.cli("server", "reload")
+    assert server.op("server.status")["config_ok"]
+
+
 def test_what_needs_a_restart_is_refused_on_reload(daemon):
     server = daemon()
     config(server, pathlib.Path(server.config).read_text().replace("[server]", "[server]\nfronts = 7"))

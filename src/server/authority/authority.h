@@ -96,6 +96,8 @@ struct authority {
 	int64_t dropped, dropped_noted;
 	char crl_why[200];           /* why the last revocation list could not be made; "" when it could */
 	bool draining;
+	struct work *reload;         /* server.reload, which waits for what comes of it */
+	char reload_why[PROTO_TEXT_MAX]; /* why the files as they are now are not in force; "": they are */
 };
 
 /* authority.c: peers, the queue, health */
@@ -184,6 +186,9 @@ struct verb {
 extern const struct verb op_ca_verbs[], op_policy_verbs[], op_access_verbs[], op_fleet_verbs[], op_audit_verbs[];
 /* op_provision.c (ID scope, hubs, modules), op_dps_ca.c (uploaded CAs), op_enrolment.c (groups, enrolments), op_registration.c */
 extern const struct verb op_provision_verbs[], op_dps_ca_verbs[], op_enrolment_verbs[], op_registration_verbs[];
+
+/* op_ca.c: what came of a reload, an operator's or another. */
+void op_reloaded(struct authority *a, const struct proto_reloaded *r);
 
 /* An argument's text, or def when it is not there. */
 const char *op_arg(const struct work *w, const char *name, const char *def);

@@ -46,6 +46,12 @@ on_settings(void *ctx, const struct settings *s)
 }
 
 static void
+on_reloaded(void *ctx, const struct proto_reloaded *r)
+{
+	op_reloaded(ctx, r);
+}
+
+static void
 on_peer(void *ctx, enum role r, uint32_t instance, int fd)
 {
 	authority_attach(ctx, r, instance, fd);
@@ -130,7 +136,7 @@ on_sandbox(void *ctx)
 int
 main(void)
 {
-	static const struct role_hooks hooks = { .settings = on_settings, .peer = on_peer, .start = on_start,
+	static const struct role_hooks hooks = { .settings = on_settings, .reloaded = on_reloaded, .peer = on_peer, .start = on_start,
 		.drain = on_drain, .sandbox = on_sandbox };
 	struct authority *a = mem_zalloc(sizeof(*a));
 	int status;

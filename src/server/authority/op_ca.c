@@ -310,7 +310,8 @@ server_status(struct work *w, json_t **result, struct err *e)
 	json_object_set_new(v, "store_ok", json_boolean(a->store_ok));
 	json_object_set_new(v, "signer_ok", json_boolean(authority_signer_ok(a)));
 	json_object_set_new(v, "crl_ok", json_boolean(a->crl_why[0] == 0));
-	json_setf(v, "detail", "%s", !a->store_ok ? a->store_why : a->crl_why);
+	json_object_set_new(v, "config_ok", json_boolean(a->reload_why[0] == 0));
+	json_setf(v, "detail", "%s", !a->store_ok ? a->store_why : a->crl_why[0] != 0 ? a->crl_why : a->reload_why);
 	json_setf(v, "device_url", "https://%s:%u/.well-known/est", s->name, s->device_port);
 	json_setf(v, "operator_url", "https://%s:%u", s->name, s->operator_port);
 	json_setf(v, "public_url", "%s", s->public_url);
@@ -319,12 +320,33 @@ server_status(struct work *w, json_t **result, struct err *e)
 	return 0;
 }
 
+/* The supervisor reads the files; the answer waits until it has judged them. */
 static int
 server_reload(struct work *w, json_t **result, struct err *e)
 {
-	(void)w;
+	int rc = role_tell(PROTO_RELOAD_WISH, (struct bytes){ 0 }, e);
+
 	(void)result;
-	return role_tell(PROTO_RELOAD_WISH, (struct bytes){ 0 }, e);
+	if (rc == 0)
+		w->a->reload = w;
+	return rc;
+}
+
+void
+op_reloaded(struct authority *a, const struct proto_reloaded *r)
+{
+	struct work *w = r->asked ? TAKE(a->reload) : NULL;
+	struct err e;
+
+	text_copy(a->reload_why, sizeof(a->reload_why), r->why);
+	if (w == NULL)
+		return;
+	if (r->code == E_OK) {
+		op_done(w, NULL);
+		return;
+	}
+	(void)err_set(&e, (enum err_code)r->code, "%s", r->why);
+	op_fail(w, &e);
 }
 
 const struct verb op_ca_verbs[] = {
@@ -333,6 +355,6 @@ const struct verb op_ca_verbs[] = {
 	{ "ca.show", VERB_READ, "name!", ca_show },
 	{ "crl.publish", VERB_ASYNC, "ca!", crl_publish },
 	{ "server.status", VERB_READ, "", server_status },
-	{ "server.reload", VERB_READ, "", server_reload },
+	{ "server.reload", VERB_ASYNC, "", server_reload },
 	{ NULL, 0, NULL, NULL },
 };

@@ -12,6 +12,7 @@
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "core/base/text.h"
 #include "core/sys/log.h"
 #include "core/sys/peer.h"
 #include "core/sys/spawn.h"
@@ -51,6 +52,7 @@ struct supervisor {
 	struct loop_timer *tls_watch, *stop_timer;
 	bool tls;                   /* the TLS files are there: fronts run */
 	bool announced, reloading, stopping;
+	struct proto_reloaded outcome; /* of the last reload */
 };
 
 /* Who talks to whom. */
@@ -181,6 +183,17 @@ tell_settings(const struct supervisor *s, struct child *c)
 }
 
 static void
+tell_outcome(struct child *c, const struct proto_reloaded *outcome, bool asked)
+{
+	AUTO_BUF body = BUF_MAX(2 * PROTO_TEXT_MAX);
+	struct proto_reloaded r = *outcome;
+
+	r.asked = asked;
+	proto_put_reloaded(&body, &r);
+	child_tell(c, PROTO_RELOADED, bytes_of_buf(&body), -1);
+}
+
+static void
 tell_listener(struct child *c, enum listener which, int fd)
 {
 	uint8_t body = (uint8_t)which;
@@ -222,6 +235,8 @@ start(struct slot *at)
 	    (unsigned)c->instance, (int)c->pid);
 	*(at->now == NULL ? &at->now : &at->next) = c;
 	tell_settings(s, c);
+	if (c->role == ROLE_AUTHORITY && s->outcome.code != 0)
+		tell_outcome(c, &s->outcome, false); /* it died since, and an operator may ask it */
 	for (struct child *o = s->children; o != NULL; o = o->next)
 		if (linked(c->role, o->role))
 			child_link(c, o);
@@ -263,6 +278,17 @@ on_ready(void *ctx, struct child *c)
 		at->next = NULL;
 	}
 	review(at->s);
+}
+
+/* Keep what came of a reload and tell the authority, whom operators ask; asker: the one that wished for it, or NULL. */
+static void
+conclude(struct supervisor *s, const struct err *e, const struct child *asker)
+{
+	s->outcome = (struct proto_reloaded){ .code = e->code };
+	text_copy(s->outcome.why, sizeof(s->outcome.why), e->msg);
+	for (struct child *c = s->children; c != NULL; c = c->next)
+		if (c->role == ROLE_AUTHORITY)
+			tell_outcome(c, &s->outcome, c == asker);
 }
 
 /* --- ending --- */
@@ -334,6 +360,17 @@ forget(struct supervisor *s, struct child *c)
 	child_free(c);
 }
 
+/* The settings were taken, and yet a role could not start with them: with the files that they name, say. */
+static void
+miss_successor(struct supervisor *s, enum role r)
+{
+	struct err e;
+
+	(void)err_set(&e, E_UNAVAIL, "%s: one with the new settings ended before it was ready, and the old one goes on; the log "
+	    "says why", role_name(r));
+	conclude(s, &e, NULL);
+}
+
 static void
 on_gone(void *ctx, struct child *c)
 {
@@ -348,6 +385,8 @@ on_gone(void *ctx, struct child *c)
 		missed = at->now == NULL;
 	} else if (c == at->next) {
 		at->next = NULL;
+		if (!s->stopping)
+			miss_successor(s, c->role);
 	}
 	forget(s, c);
 	if (s->stopping) {
@@ -442,20 +481,26 @@ roll_out(struct supervisor *s)
 }
 
 static void
-reload(struct supervisor *s, const char *cause)
+reload(struct supervisor *s, const char *cause, const struct child *asker)
 {
 	struct listeners l = LISTENERS_NONE;
 	struct settings fresh, was = s->settled;
-	struct err e;
+	struct err e = { 0 };
 
-	if (s->stopping)
+	if (s->stopping) {
+		(void)err_set(&e, E_UNAVAIL, "the server is stopping");
+		conclude(s, &e, asker);
 		return;
+	}
 	begin_reload(s);
 	if (prepare(s, &fresh, &l, &e) != 0) {
 		log_event(L_ERROR, "reload.refused", "cause=%s why=\"%s\"", cause, e.msg);
+		conclude(s, &e, asker);
 		review(s);
 		return;
 	}
+	e = (struct err){ .code = E_OK };
+	conclude(s, &e, asker);
 	log_event(L_NOTE, "reload.begun", "cause=%s config=%s", cause, s->config);
 	listeners_close(&s->listeners);
 	s->listeners = l;
@@ -468,7 +513,7 @@ static void
 on_reload_signal(void *ctx, int signo)
 {
 	(void)signo;
-	reload(ctx, "signal");
+	reload(ctx, "signal", NULL);
 }
 
 static void
@@ -476,8 +521,7 @@ on_reload_wish(void *ctx, struct child *c)
 {
 	struct slot *at = ctx;
 
-	(void)c;
-	reload(at->s, "operator");
+	reload(at->s, "operator", c);
 }
 
 static void

@@ -388,3 +388,27 @@ proto_get_keygen(struct proto_keygen *v, struct bytes body, struct err *e)
 	*v = got;
 	return 0;
 }
+
+void
+proto_put_reloaded(struct buf *b, const struct proto_reloaded *r)
+{
+	put_bool(b, r->asked);
+	wire_put_u32(b, (uint32_t)r->code);
+	wire_put_str(b, r->why);
+}
+
+int
+proto_get_reloaded(struct proto_reloaded *r, struct bytes body, struct err *e)
+{
+	struct wire w = wire_open(body);
+	struct proto_reloaded got = { 0 };
+	int rc;
+
+	got.asked = get_bool(&w);
+	got.code = (int32_t)wire_u32(&w);
+	wire_str(&w, got.why, sizeof(got.why));
+	if ((rc = wire_end(&w, "outcome of a reload", e)) != 0)
+		return rc;
+	*r = got;
+	return 0;
+}

@@ -20,6 +20,7 @@ enum proto_type {
 	PROTO_LISTENER,       /* u8 enum listener, fd: a listening socket */
 	PROTO_START,          /* no body: all descriptors are there, confine yourself and serve */
 	PROTO_DRAIN,          /* no body: finish what is under way and exit 0 */
+	PROTO_RELOADED,       /* struct proto_reloaded; to the authority alone: what came of a reload */
 	/* role -> supervisor */
 	PROTO_READY = 20,     /* str report of confinement, u8 weak */
 	PROTO_RELOAD_WISH,    /* no body; authority asks on behalf of an operator to do what SIGHUP does */
@@ -66,6 +67,15 @@ enum listener { LISTENER_DEVICE = 1, LISTENER_OPERATOR = 2, LISTENER_PUBLIC = 3,
 #define PROTO_ANCHOR_PROVISION 0x2000000u
 
 #define PROTO_FETCH_MAX ((size_t)64 * 1024) /* octets of what is sent, and of what is answered */
+
+/* What came of a reload: u8 asked (it answers a RELOAD_WISH), i32 enum err_code (0: in force), str why. */
+struct proto_reloaded {
+	uint8_t asked;
+	int32_t code;
+	char why[PROTO_TEXT_MAX];
+};
+void proto_put_reloaded(struct buf *out, const struct proto_reloaded *r);
+int proto_get_reloaded(struct proto_reloaded *r, struct bytes body, struct err *e) MUST_CHECK;
 
 /* A label as a front needs it. */
 struct proto_label {

@@ -94,6 +94,19 @@ on_listener(void *ctx, struct pipe *p, struct pipe_msg *m)
 		self.hooks->listener(self.ctx, (enum listener)which, TAKE_FD(m->fd));
 }
 
+static void
+on_reloaded(void *ctx, struct pipe *p, struct pipe_msg *m)
+{
+	struct proto_reloaded r;
+
+	(void)ctx;
+	(void)p;
+	if (proto_get_reloaded(&r, m->body, NULL) != 0)
+		broken("malformed RELOADED");
+	else if (self.hooks->reloaded != NULL)
+		self.hooks->reloaded(self.ctx, &r);
+}
+
 /* Give up what this role does not need.  Root without a user to become stays root, and says so. */
 static int
 confine(struct buf *report, bool *weak, struct err *e)
@@ -183,6 +196,7 @@ static const struct pipe_permit permits[] = {
 	{ PROTO_LISTENER, "LISTENER", on_listener },
 	{ PROTO_START, "START", on_start },
 	{ PROTO_DRAIN, "DRAIN", on_drain },
+	{ PROTO_RELOADED, "RELOADED", on_reloaded },
 	{ 0 },
 };
 

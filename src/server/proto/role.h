@@ -19,6 +19,8 @@ struct role_hooks {
 	void (*settings)(void *ctx, const struct settings *s);
 	void (*peer)(void *ctx, enum role r, uint32_t instance, int fd);       /* fd is the callee's */
 	void (*listener)(void *ctx, enum listener which, int fd);              /* fd is the callee's */
+	/* A reload is in force, or was refused; the authority alone is told. */
+	void (*reloaded)(void *ctx, const struct proto_reloaded *r);
 	/* Serve.  Already confined.  An error ends the role. */
 	int (*start)(void *ctx, struct err *e);
 	/* Finish what is under way, then role_exit(); NULL: exit at once. */

@@ -398,6 +398,30 @@ certificates_come_with_200_and_with_nothing_else(void **state)
 }
 
 static int
+decode_reloaded(struct bytes body)
+{
+	struct proto_reloaded v;
+
+	return proto_get_reloaded(&v, body, NULL);
+}
+
+static void
+an_outcome_of_a_reload_goes_round_unchanged(void **state)
+{
+	const struct proto_reloaded good = { .asked = 1, .code = E_FORMAT, .why = "estuaryd.toml:3:1: key 'limits.idel': unknown key" };
+	struct proto_reloaded got;
+	AUTO_BUF b = { 0 };
+
+	(void)state;
+	proto_put_reloaded(&b, &good);
+	assert_int_equal(proto_get_reloaded(&got, bytes_of_buf(&b), NULL), 0);
+	assert_int_equal(got.asked, 1);
+	assert_int_equal(got.code, E_FORMAT);
+	assert_string_equal(got.why, good.why);
+	check_lengths(&b, decode_reloaded);
+}
+
+static int
 keygen_result(struct proto_keygen v)
 {
 	AUTO_BUF b = { 0 };
@@ -466,6 +490,7 @@ main(void)
 		cmocka_unit_test(a_refusal_goes_round_unchanged),
 		cmocka_unit_test(certificates_come_with_200_and_with_nothing_else),
 		cmocka_unit_test(a_key_to_make_goes_round_unchanged_and_is_sane),
+		cmocka_unit_test(an_outcome_of_a_reload_goes_round_unchanged),
 		cmocka_unit_test(every_role_has_a_name),
 	};
 

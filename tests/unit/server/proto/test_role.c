@@ -52,6 +52,13 @@ hook_listener(void *ctx, enum listener which, int fd)
 	(void)strncat(seen, which == LISTENER_PUBLIC && close(fd) == 0 ? "L" : "?", 2);
 }
 
+static void
+hook_reloaded(void *ctx, const struct proto_reloaded *r)
+{
+	(void)ctx;
+	(void)strncat(seen, r->asked == 1 && r->code == E_FORMAT && strcmp(r->why, "x.toml:1:1") == 0 ? "R" : "?", 2);
+}
+
 /* Confined by now: nothing is reachable where the kernel has Landlock, no socket is to be had. */
 static int
 hook_start(void *ctx, struct err *e)
@@ -59,7 +66,7 @@ hook_start(void *ctx, struct err *e)
 	(void)ctx;
 	if (socket(AF_INET, SOCK_STREAM, 0) >= 0)
 		return err_set(e, E_IO, "not confined");
-	if (strcmp(seen, "SPL") != 0)
+	if (strcmp(seen, "SPLR") != 0)
 		return err_set(e, E_IO, "hooks: %s", seen);
 	return role_tell(PROTO_RELOAD_WISH, (struct bytes){ 0 }, e);
 }
@@ -79,7 +86,8 @@ hook_drain(void *ctx)
 }
 
 static const struct role_hooks full = {
-	.settings = hook_settings, .peer = hook_peer, .listener = hook_listener, .start = hook_start, .drain = hook_drain,
+	.settings = hook_settings, .peer = hook_peer, .listener = hook_listener, .reloaded = hook_reloaded,
+	.start = hook_start, .drain = hook_drain,
 };
 static const struct role_hooks failing = { .start = hook_start_fails };
 static const struct role_hooks empty = { 0 };
@@ -178,9 +186,12 @@ tell_descriptors(void)
 {
 	static const uint8_t peer[] = { ROLE_FRONT, 0, 0, 0, 3 }, listener[] = { LISTENER_PUBLIC };
 	AUTO_FD fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	AUTO_BUF reloaded = { 0 };
 
 	tell(PROTO_PEER, (struct bytes){ peer, sizeof(peer) }, fd);
 	tell(PROTO_LISTENER, (struct bytes){ listener, sizeof(listener) }, fd);
+	proto_put_reloaded(&reloaded, &(struct proto_reloaded){ .asked = 1, .code = E_FORMAT, .why = "x.toml:1:1" });
+	tell(PROTO_RELOADED, bytes_of_buf(&reloaded), -1);
 }
 
 static int
@@ -319,6 +330,15 @@ a_peer_without_its_descriptor_ends_the_role(void **state)
 }
 
 static void
+a_malformed_outcome_of_a_reload_ends_the_role(void **state)
+{
+	(void)state;
+	start_role(&full);
+	tell(PROTO_RELOADED, (struct bytes){ 0 }, -1);
+	assert_int_equal(exit_status(), 70);
+}
+
+static void
 a_message_that_no_supervisor_sends_ends_the_role(void **state)
 {
 	(void)state;
@@ -361,6 +381,7 @@ main(void)
 		TEST(a_user_that_is_none_ends_a_role_of_root),
 		TEST(a_start_before_the_settings_ends_the_role),
 		TEST(a_peer_without_its_descriptor_ends_the_role),
+		TEST(a_malformed_outcome_of_a_reload_ends_the_role),
 		TEST(a_message_that_no_supervisor_sends_ends_the_role),
 		TEST(a_role_started_by_hand_says_so_and_ends),
 	};
