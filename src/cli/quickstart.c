@@ -398,6 +398,8 @@ renew(struct cli *c)
 	bool fresh = false;
 	int r = place_become(c, wanted_dir(c), &e), status = EXIT_SUCCESS;
 
+	x.setup.new_key = cli_flag(c, "new-key");
+	x.setup.force = cli_flag(c, "force") || x.setup.new_key;
 	if (r == 0)
 		r = open_made(&x, c, &e);
 	if (r == 0)
@@ -409,7 +411,7 @@ renew(struct cli *c)
 	else if (c->json)
 		fprintf(c->out, "{\"renewed\": %s}\n", fresh ? "true" : "false");
 	else
-		cli_say(c, fresh ? "renewed; the server uses it from now on" : "not yet: more than a third of its life is left");
+		cli_say(c, fresh ? "renewed; the server uses it from now on" : "not yet: more than a third of its life is left; --force renews it all the same");
 	op_server_clear(&x.setup.server);
 	json_decref(x.setup.doc);
 	return status;
@@ -417,13 +419,16 @@ renew(struct cli *c)
 
 const struct verb server_renew_verbs[] = {
 	{ .group = "server", .name = "renew", .run = renew,
-	  .help = "Renew the server's own TLS certificate when a third of its life is left",
+	  .help = "Renew the server's own TLS certificate when a third of its life is left, or it is revoked",
 	  .text = "For a server that quickstart made and something else runs, such as the unit estuaryd.service, whose "
-	      "estuaryd-renew.timer does this daily. Names that are added here are in the new certificate.",
+	      "estuaryd-renew.timer does this daily. Names that are added here are in the new certificate. One that was revoked is "
+	      "replaced, with a new key when the reason is keyCompromise.",
 	  .opts = OPTS(
 	      { .name = "dir", .letter = 'd', .kind = OPT_TEXT, .arg = "DIR", .help = "The server's directory (default $ESTUARY_DIR or ./estuary)" },
 	      { .name = "name", .letter = 'n', .kind = OPT_LIST, .arg = "FQDN", .help = "Another name that devices know the server by" },
 	      { .name = "address", .letter = 'a', .kind = OPT_LIST, .arg = "ADDRESS", .help = "Another IP address of it" },
+	      { .name = "force", .letter = 'f', .kind = OPT_FLAG, .help = "Renew it whatever is left of its life" },
+	      { .name = "new-key", .kind = OPT_FLAG, .help = "Renew it with a new key" },
 	      { .name = "user", .letter = 'u', .kind = OPT_TEXT, .arg = "USER",
 	        .help = "Who runs the server, when root says so (default: whom the directory belongs to)" }),
 	  .example = "estuary server renew --dir /var/lib/estuary" },

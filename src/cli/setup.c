@@ -14,6 +14,7 @@
 #define CN_MAX      64                    /* RFC 5280: ub-common-name */
 #define PEM_MAX     ((size_t)256 * 1024)
 #define PATH_SIZE   (OP_PATH_MAX + 64)
+#define KEY_COMPROMISE 1                  /* RFC 5280 5.3.1 */
 #define OPERATORS   100                   /* names tried for a new operator */
 
 static int
@@ -134,12 +135,35 @@ setup_tls_good(struct bytes chain_pem, struct bytes key_pem, const struct sans *
 	return now >= c.not_before && c.not_after - now > life / 3;
 }
 
-/* The TLS key of the directory, made unless it is there: renewal replaces one file alone, and so cannot tear the pair. */
+/* What the server's own records say of the certificate: is it revoked, and its key not to be used any more?  No record: neither. */
 static int
-tls_key(struct key **out, struct setup *s, struct buf *pem, struct err *e)
+tls_revoked(struct setup *s, struct bytes chain_pem, bool *revoked, bool *bad_key, struct err *e)
+{
+	AUTO_BUF der = { 0 };
+	AUTO_JSON args = json_object();
+	AUTO_JSON cert = NULL;
+	char serial[2 * CERT_SERIAL_MAX + 1];
+	struct cert c;
+	int r;
+
+	*revoked = *bad_key = false;
+	if (pem_decode(&der, chain_pem, "CERTIFICATE", NULL) != 0 || cert_parse(&c, bytes_of_buf(&der), NULL) != 0)
+		return 0; /* nothing that could be asked for */
+	json_setf(args, "serial", "%s", cert_serial_text(c.serial, serial));
+	r = call(&cert, s, "cert.show", args, e);
+	if (r != 0)
+		return r == E_NOTFOUND ? 0 : r;
+	*revoked = strcmp(json_str(cert, "state", ""), "revoked") == 0;
+	*bad_key = *revoked && json_int(cert, "revoked_reason", 0) == KEY_COMPROMISE;
+	return 0;
+}
+
+/* The TLS key of the directory, or a fresh one, which is not written yet. */
+static int
+tls_key(struct key **out, struct setup *s, bool fresh, struct buf *pem, struct err *e)
 {
 	char path[PATH_SIZE];
-	int r = file_read(pem, in_dir(s, "tls/server.key", path), PEM_MAX, e);
+	int r = fresh ? E_NOTFOUND : file_read(pem, in_dir(s, "tls/server.key", path), PEM_MAX, e);
 
 	if (r == 0)
 		return key_from_pem(out, bytes_of_buf(pem), e) != 0 ?
@@ -147,10 +171,9 @@ tls_key(struct key **out, struct setup *s, struct buf *pem, struct err *e)
 	if (r != E_NOTFOUND)
 		return r;
 	r = key_generate(out, KEY_EC_P256, e);
-	if (r != 0)
-		return r;
-	key_to_pem(pem, *out);
-	return file_write(path, bytes_of_buf(pem), 0600, e);
+	if (r == 0)
+		key_to_pem(pem, *out);
+	return r;
 }
 
 static int
@@ -171,15 +194,14 @@ tls_request(struct buf *pem, const struct setup *s, const struct key *k, struct 
 	return r;
 }
 
+/* A certificate for the key, and the chain up to the root, which is sent, too: people fetch it with s_client -showcerts. */
 static int
-tls_issue(struct setup *s, const struct key *k, struct err *e)
+tls_issue(struct buf *chain, struct setup *s, const struct key *k, struct err *e)
 {
 	AUTO_JSON args = json_object();
 	AUTO_JSON issued = NULL;
 	AUTO_JSON ca = NULL;
 	AUTO_BUF csr = { 0 };
-	AUTO_BUF chain = { 0 };
-	char path[PATH_SIZE];
 	int r = tls_request(&csr, s, k, e);
 
 	if (r != 0)
@@ -190,11 +212,22 @@ tls_issue(struct setup *s, const struct key *k, struct err *e)
 	cli_say(s->c, "making the server's TLS certificate");
 	if ((r = call(&issued, s, "cert.request", args, e)) != 0 || (r = look(&ca, s, "ca.show", s->mode->issuer, e)) != 0)
 		return r;
-	/* The root is sent, too: people fetch it with s_client -showcerts. */
-	r = op_chain(&chain, issued, ca, e);
-	if (r != 0)
+	return op_chain(chain, issued, ca, e);
+}
+
+/* The key first, unless it is there already: then one file alone changes, and the pair cannot be torn. */
+static int
+tls_write(const struct setup *s, struct bytes key_pem, struct bytes chain_pem, struct err *e)
+{
+	AUTO_BUF old = { 0 };
+	char path[PATH_SIZE];
+	int r = file_read(&old, in_dir(s, "tls/server.key", path), PEM_MAX, e);
+
+	if (r != 0 && r != E_NOTFOUND)
 		return r;
-	return file_write(in_dir(s, "tls/server.pem", path), bytes_of_buf(&chain), 0644, e);
+	if (r == E_NOTFOUND || !bytes_equal(bytes_of_buf(&old), key_pem))
+		r = file_write(path, key_pem, 0600, e);
+	return r != 0 ? r : file_write(in_dir(s, "tls/server.pem", path), chain_pem, 0644, e);
 }
 
 int
@@ -202,21 +235,24 @@ setup_tls(struct setup *s, bool *fresh, struct err *e)
 {
 	AUTO_BUF key_pem = { 0 };
 	AUTO_BUF chain = { 0 };
+	AUTO_BUF issued = { 0 };
 	AUTO(key) k = NULL;
+	bool revoked = false, bad_key = false;
 	char path[PATH_SIZE];
 	int r = file_mkdir(in_dir(s, "tls", path), 0700, e);
 
 	*fresh = false;
-	if (r == 0)
-		r = tls_key(&k, s, &key_pem, e);
 	if (r != 0)
 		return r;
 	r = file_read(&chain, in_dir(s, "tls/server.pem", path), PEM_MAX, e);
-	if (r != 0 && r != E_NOTFOUND)
+	if (r == 0)
+		r = tls_revoked(s, bytes_of_buf(&chain), &revoked, &bad_key, e);
+	if ((r != 0 && r != E_NOTFOUND) || (r = tls_key(&k, s, s->new_key || bad_key, &key_pem, e)) != 0)
 		return r;
-	if (setup_tls_good(bytes_of_buf(&chain), bytes_of_buf(&key_pem), &s->sans, clock_now()))
+	if (!s->force && !revoked && setup_tls_good(bytes_of_buf(&chain), bytes_of_buf(&key_pem), &s->sans, clock_now()))
 		return 0;
-	r = tls_issue(s, k, e);
+	if ((r = tls_issue(&issued, s, k, e)) == 0)
+		r = tls_write(s, bytes_of_buf(&key_pem), bytes_of_buf(&issued), e);
 	*fresh = r == 0;
 	return r;
 }

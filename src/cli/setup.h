@@ -15,6 +15,7 @@ struct setup {
 	struct sans sans;          /* of the TLS certificate, the server's own name first */
 	const char *name;          /* that name */
 	json_t *doc;               /* quickstart.json: names, addresses, and what is shown once */
+	bool force, new_key;       /* setup_tls() makes a certificate also when there is a good one; with a key of its own */
 	char hint[OP_HINT_MAX];    /* to the last error */
 };
 
@@ -23,7 +24,7 @@ struct setup {
  * killed anywhere is completed by the next one.  Secrets are in quickstart.json (0600) before the next step.
  */
 int setup_cas(struct setup *s, struct err *e) MUST_CHECK;      /* root and what issues below it, root.pem; root_pin into doc */
-int setup_tls(struct setup *s, bool *fresh, struct err *e) MUST_CHECK; /* tls/server.key and .pem; renewed after two thirds of its life */
+int setup_tls(struct setup *s, bool *fresh, struct err *e) MUST_CHECK; /* tls/server.key and .pem; renewed after two thirds of its life, and when it is revoked */
 int setup_labels(struct setup *s, struct err *e) MUST_CHECK;   /* the mode's profiles and labels */
 int setup_user(struct setup *s, struct err *e) MUST_CHECK;     /* the user whom all devices share, where the mode has one */
 int setup_operator(struct setup *s, struct err *e) MUST_CHECK; /* operator_token into doc */

@@ -11,6 +11,7 @@ import ssl
 import subprocess
 
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from estuary import ESTUARY, ESTUARYD, Server, basic, csr, fresh_name, new_key, wait_for
 from test_crash import serves
@@ -181,6 +182,39 @@ def test_a_server_that_the_system_runs_renews_its_certificate_too(tmp_path):
     finally:
         p.terminate()
         assert p.wait(60) == 0
+
+
+def tls_of(place):
+    """Certificate and public key of the server's own pair of files."""
+    cert = x509.load_pem_x509_certificate((place / "tls/server.pem").read_bytes())
+    key = serialization.load_pem_private_key((place / "tls/server.key").read_bytes(), None)
+    assert cert.public_key().public_numbers() == key.public_key().public_numbers()
+    return cert.serial_number, key.public_key().public_numbers()
+
+
+def test_the_servers_certificate_is_renewed_when_it_must_be_and_when_somebody_wants_it(daemon):
+    s = daemon()
+    place = pathlib.Path(s.dir)
+
+    def renewed(*args):
+        before = tls_of(place)
+        r = renew(place, *args)
+        assert r.returncode == 0, r
+        after = tls_of(place)
+        assert ("renewed;" in r.stdout) == (before[0] != after[0])
+        if before != after:
+            wait_for("the new certificate", lambda: x509.load_pem_x509_certificate(
+                ssl.get_server_certificate(("127.0.0.1", s.device_port)).encode()).serial_number == after[0])
+        return before[0] != after[0], before[1] != after[1]
+
+    assert renewed() == (False, False)
+    assert renewed("--force") == (True, False)
+    assert renewed("--new-key") == (True, True)
+    s.op("cert.revoke", serial=format(tls_of(place)[0], "032x"), reason="superseded")
+    assert renewed() == (True, False)
+    s.op("cert.revoke", serial=format(tls_of(place)[0], "032x"), reason="keyCompromise")
+    assert renewed() == (True, True)
+    assert renewed() == (False, False) and serves(s)
 
 
 def test_what_quickstart_did_not_make_is_not_renewed(tmp_path):
