@@ -7,7 +7,13 @@
 #include "core/cmd/table.h"
 #include "core/codec/toml_print.h"
 
+#define URL_SIZE 512
 #define ANY_DEVICE "DEVICE" /* what stands for each device's own name */
+
+/* Files of the device that the configuration names; print_config() says what they are. */
+#define ROOT_FILE  "/var/aziot/certs/root.pem"
+#define BIRTH_CERT "/var/aziot/certs/birth.pem"
+#define BIRTH_KEY  "/var/aziot/secrets/birth.key.pem"
 
 static const struct column hub_columns[] = {
 	{ "HUB", "name" }, { "ENABLED" }, { "WEIGHT" }, { "LATENCY" }, { "DEVICES" }, { .title = NULL },
@@ -41,12 +47,44 @@ provision_print_ca(const struct cli *c, const json_t *ca)
 	    "Next: estuary group ca-verify %s --cert proof.pem\n", code, name);
 }
 
+/* No system trusts our root: each part that talks to the server is told. */
+static void
+put_trust(struct buf *out)
+{
+	static const char *const files[] = { "file://" ROOT_FILE };
+
+	toml_print_strs(out, "trusted_certs", files, N_OF(files));
+}
+
+/* Is the identity certificate one that the device gets by EST? */
+static bool
+by_est(const json_t *enrolment)
+{
+	return strcmp(json_str(enrolment, "attestation", ""), "x509") == 0 && json_str(enrolment, "registration", NULL) == NULL;
+}
+
+/* Where the device gets it: EST and provisioning are one listener. */
+static void
+put_est(struct buf *out, const json_t *enrolment)
+{
+	char url[URL_SIZE];
+
+	(void)snprintf(url, sizeof(url), "%.400s/.well-known/est", json_str(enrolment, "endpoint", ""));
+	toml_print_table(out, "cert_issuance", "est", NULL);
+	put_trust(out);
+	toml_print_table(out, "cert_issuance", "est", "urls", NULL);
+	toml_print_str(out, "default", url);
+	toml_print_table(out, "cert_issuance", "est", "auth", NULL);
+	toml_print_str(out, "bootstrap_identity_cert", "file://" BIRTH_CERT);
+	toml_print_str(out, "bootstrap_identity_pk", "file://" BIRTH_KEY);
+}
+
 static void
 put_x509(struct buf *out, const json_t *enrolment, const char *registration)
 {
 	char uri[400];
 
-	if (json_str(enrolment, "registration", NULL) != NULL) { /* one certificate that is there already */
+	if (!by_est(enrolment)) { /* one certificate that is there already */
 		(void)snprintf(uri, sizeof(uri), "file:///var/aziot/certs/%s.pem", registration);
 		toml_print_str(out, "identity_cert", uri);
 		(void)snprintf(uri, sizeof(uri), "file:///var/aziot/secrets/%s.key.pem", registration);
@@ -77,6 +115,7 @@ provision_print_config(struct buf *out, const json_t *enrolment, const char *reg
 	toml_print_str(out, "source", "dps");
 	toml_print_str(out, "global_endpoint", json_str(enrolment, "endpoint", ""));
 	toml_print_str(out, "id_scope", json_str(enrolment, "id_scope", ""));
+	put_trust(out);
 	toml_print_table(out, "provisioning", "attestation", NULL);
 	toml_print_str(out, "method", symmetric ? "symmetric_key" : how);
 	toml_print_str(out, "registration_id", registration);
@@ -86,6 +125,8 @@ provision_print_config(struct buf *out, const json_t *enrolment, const char *reg
 		toml_print_table(out, "provisioning", "attestation", "symmetric_key", NULL);
 		toml_print_str(out, "value", key);
 	}
+	if (by_est(enrolment))
+		put_est(out, enrolment);
 }
 
 static void
@@ -100,6 +141,10 @@ print_config(const struct cli *c, const json_t *enrolment)
 	provision_print_config(&text, enrolment, NULL, NULL);
 	fprintf(c->out, "\n# config.toml of %s\n%s",
 	    name != NULL ? "its devices, each with its own name for " ANY_DEVICE : "the device", buf_str(&text));
+	fputs("# " ROOT_FILE ": the root of this server's TLS certificate: estuary ca show root --pem\n", c->out);
+	if (by_est(enrolment))
+		fputs("# " BIRTH_CERT ", " BIRTH_KEY ": what lets the device ask for its first certificate, of its name: "
+		    "estuary cert request --profile idevid, or est enroll --label idevid\n", c->out);
 	if (name != NULL && symmetric)
 		fprintf(c->out, "# KEY is each device's own: estuary group derive %s " ANY_DEVICE "\n", name);
 	else if (symmetric && json_str(enrolment, "key", NULL) == NULL)

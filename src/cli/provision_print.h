@@ -13,7 +13,7 @@ void provision_print_made(const struct cli *c, const json_t *enrolment); /* and 
 void provision_print_derived(const struct cli *c, const json_t *key);    /* the key alone; the rest on standard error */
 
 /*
- * Append the [provisioning] part of a device's config.toml: of a device of this group, or of this individual enrolment
+ * Append a device's config.toml, with [cert_issuance.est] where it gets its certificate by EST: of a device of this group, or of this individual enrolment
  * (group.show, enrolment.show: id_scope, endpoint, attestation, ...).  registration NULL: the enrolment's, or DEVICE
  * for each device's own; key NULL: the enrolment's own, or a word in its place.
  */

@@ -432,3 +432,45 @@ method = "est"
     assert (machine.prefix / "files/born.cert.pem").read_bytes() == born.cert.public_bytes(serialization.Encoding.PEM)
     answer = machine.request("web", csr_pem(estuary.csr(estuary.new_key(), born.cn)))
     assert answer.status == 201, f"{answer}: it opens the door"
+
+
+# --- the configuration that the operator's command prints ---
+
+def printed(machine, server, text, **names):
+    """What a person does with it: paste it, put the device's name in, and the files where it says, here below the prefix."""
+    text = text[text.index("# config.toml"):].replace("/var/aziot", str(machine.prefix / "var/aziot"))
+    for word, value in names.items():
+        text = text.replace(word, value)
+    for directory in ("certs", "secrets"):
+        (machine.prefix / "var/aziot" / directory).mkdir(parents=True)
+    root = server.cli("ca", "show", "root", "--pem").stdout
+    (machine.prefix / "var/aziot/certs/root.pem").write_text(root)
+    machine.config(text)
+
+
+def assigned(machine, server, name):
+    machine.run("iotedge", "config", "apply")
+    wait_for(f"{name} to be assigned", lambda: [r for r in server.op("registration.list", q=name)["items"] if r["status"] == "assigned"])
+    wait_for("the device to know it", lambda: (machine.prefix / "var/lib/aziot/identityd/device_info").exists())
+
+
+def test_the_configuration_that_a_group_is_shown_with_provisions_a_device(machine, server):
+    born, group = server.born(), estuary.fresh_name("group")
+    text = server.cli("group", "create", group, "--x509", "--ca", "issuing").stdout
+    try:
+        printed(machine, server, text, DEVICE=born.cn)
+        for uri, file in (("certs/birth.pem", born.cert_file), ("secrets/birth.key.pem", born.key_file)):
+            path = machine.prefix / "var/aziot" / uri
+            path.write_bytes(pathlib.Path(file).read_bytes())
+            path.chmod(0o600)
+        assigned(machine, server, born.cn)
+    finally:
+        machine.run("estuary-agent", "system", "stop")
+        server.op("registration.remove", registration=born.cn, _check=False)
+        server.op("group.remove", name=group, _check=False)
+
+
+def test_the_configuration_that_an_enrolment_is_shown_with_provisions_its_device(machine, server):
+    name = estuary.fresh_name()
+    printed(machine, server, server.cli("enrolment", "create", name, "--symmetric").stdout)
+    assigned(machine, server, name)

@@ -24,7 +24,8 @@ prints(const char *enrolment, const char *registration, const char *key, const c
 }
 
 #define WHERE "\"endpoint\":\"https://h:1\",\"id_scope\":\"0neX\""
-#define HEAD  "[provisioning]\nsource = \"dps\"\nglobal_endpoint = \"https://h:1\"\nid_scope = \"0neX\"\n\n" \
+#define TRUST "trusted_certs = [\"file:///var/aziot/certs/root.pem\"]\n"
+#define HEAD  "[provisioning]\nsource = \"dps\"\nglobal_endpoint = \"https://h:1\"\nid_scope = \"0neX\"\n" TRUST "\n" \
 	"[provisioning.attestation]\n"
 
 static void
@@ -35,7 +36,9 @@ a_groups_device_gets_its_certificate_by_est(void **state)
 	    HEAD "method = \"x509\"\nregistration_id = \"DEVICE\"\n\n"
 	    "[provisioning.attestation.identity_cert]\nmethod = \"est\"\ncommon_name = \"DEVICE\"\n\n"
 	    "[provisioning.attestation.identity_cert.auto_renew]\nrotate_key = true\nthreshold = \"80%\"\nretry = "
-	    "\"4%\"\n");
+	    "\"4%\"\n\n[cert_issuance.est]\n" TRUST "\n[cert_issuance.est.urls]\ndefault = \"https://h:1/.well-known/est\"\n\n"
+	    "[cert_issuance.est.auth]\nbootstrap_identity_cert = \"file:///var/aziot/certs/birth.pem\"\n"
+	    "bootstrap_identity_pk = \"file:///var/aziot/secrets/birth.key.pem\"\n");
 }
 
 static void
