@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from estuary import ESTUARY, OutsideCa, b64, csr, der_of, fresh_name, key_pem, name, new_key
+from estuary import ESTUARY, ESTUARYD, OutsideCa, b64, csr, der_of, fresh_name, key_pem, name, new_key
 
 VERBS = subprocess.run([str(ESTUARY), "--help"], capture_output=True, text=True).stdout
 VERBS = [line[2:25].strip() for line in VERBS.split("\n") if line.startswith("  ") and line[2:3].strip() and len(line) > 25]
@@ -44,6 +44,26 @@ def test_every_verb_has_help_and_a_clean_man_page(verb, tmp_path):
 def test_wrong_usage_ends_with_64_and_a_hint(args, said):
     r = run(*args)
     assert r.returncode == 64 and r.stdout == "" and said in r.stderr
+
+
+@pytest.mark.parametrize("command", [[ESTUARY, "ca", "show", "root", "--pem"], [ESTUARY, "--help"], [ESTUARYD, "--sample"]])
+def test_output_that_cannot_be_written_is_an_error_with_words(server, command):
+    env = {**os.environ, "ESTUARY_DIR": server.dir}
+    line = " ".join(map(str, command))
+    for where, why in ((">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")):
+        r = subprocess.run(["sh", "-c", f"{line} {where}"], capture_output=True, text=True, env=env, timeout=60)
+        assert r.returncode == 74 and f"{command[0].name}: standard output: {why}" in r.stderr, (where, r)
+
+
+def test_a_reader_that_has_enough_is_no_reason_for_words(server):
+    r, w = os.pipe()
+    os.close(r)
+    try:
+        done = subprocess.run([str(ESTUARY), "ca", "show", "root", "--pem"], stdout=w, stderr=subprocess.PIPE, text=True, timeout=60,
+                              env={**os.environ, "ESTUARY_DIR": server.dir})
+    finally:
+        os.close(w)
+    assert done.returncode == 74 and done.stderr == ""
 
 
 def test_exit_statuses_tell_the_kind_of_error(server, tmp_path):

@@ -2,7 +2,10 @@
 /* cmd/program.c - find the verb, parse its options, run it */
 #include "core/cmd/program.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,20 +140,51 @@ terminal_width(void)
 	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
 }
 
+/* A descriptor that is closed at the start would be the next file's that is opened, and take what we print. */
+static void
+keep_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* the lowest that is free: fd */
+}
+
+/* Nobody reads any more, as behind `| head`: that needs no words. */
+static bool
+reader_left(void)
+{
+	struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR) != 0;
+}
+
+/* What was printed must have arrived: a full disk is an error, too.  The exit status. */
+static int
+arrived(const struct program *p, int status)
+{
+	bool well = ferror(stdout) == 0;
+
+	errno = 0;
+	if (fflush(stdout) == 0 && well)
+		return status;
+	if (errno != EPIPE && !reader_left())
+		fprintf(stderr, "%s: standard output: %s: what was printed is not complete\n", p->name,
+		    errno != 0 ? strerror(errno) : "an error");
+	return status == EXIT_SUCCESS ? err_row(E_IO)->exit_status : status;
+}
+
 int
 program_main(const struct program *p, int argc, char **argv)
 {
 	struct cli c = { .program = p, .out = stdout, .err = stderr, .argv = argv + 1 };
 	int status;
 
+	keep_descriptors();
 	(void)setlocale(LC_CTYPE, "");
 	(void)signal(SIGPIPE, SIG_IGN);
 	c.tty = isatty(STDOUT_FILENO);
 	c.colour = c.tty && getenv("NO_COLOR") == NULL;
 	c.width = terminal_width();
 	status = program_run(&c, argc - 1, argv + 1);
-	/* What was printed must have arrived: a full disk is an error, too. */
-	if (fflush(stdout) != 0 && status == EXIT_SUCCESS)
-		status = err_row(E_IO)->exit_status;
-	return status;
+	return arrived(p, status);
 }

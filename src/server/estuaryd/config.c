@@ -344,9 +344,13 @@ check_owner(const char *path, struct err *e)
 	if (st.st_uid != 0 && st.st_uid != geteuid())
 		return err_set(e, E_POLICY, "%s: belongs to uid %u: must belong to root or to uid %u", path,
 		    (unsigned)st.st_uid, (unsigned)geteuid());
-	if ((st.st_mode & S_IWOTH) != 0)
-		return err_set(e, E_POLICY, "%s: others may write it: chmod o-w %s", path, path);
-	return 0;
+	if ((st.st_mode & S_IWOTH) == 0)
+		return 0;
+	/* A directory such as /tmp is others' by purpose: it must stay as it is. */
+	if (S_ISDIR(st.st_mode) && ((st.st_mode & S_ISVTX) != 0 || st.st_uid != geteuid()))
+		return err_set(e, E_POLICY, "%s: everybody may write there: put the configuration into a directory that only root or "
+		    "uid %u may write", path, (unsigned)geteuid());
+	return err_set(e, E_POLICY, "%s: others may write it: chmod o-w %s", path, path);
 }
 
 int

@@ -31,7 +31,12 @@ fail(const struct err *e)
 static int
 print(const char *text)
 {
-	return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? err_row(E_IO)->exit_status : 0;
+	struct err e;
+
+	if (fputs(text, stdout) >= 0 && fflush(stdout) == 0)
+		return 0;
+	(void)err_errno(&e, E_IO, "standard output");
+	return fail(&e);
 }
 
 static int
@@ -82,8 +87,12 @@ run(const char *config, bool check)
 			(void)fputs("hint: -c says where it is; `estuaryd --sample` prints one\n", stderr);
 		return status;
 	}
-	if (check)
-		return printf("%s: good\n", config) < 0 || fflush(stdout) != 0 ? err_row(E_IO)->exit_status : 0;
+	if (check) {
+		AUTO_BUF good = { 0 };
+
+		buf_printf(&good, "%s: good\n", config);
+		return print(buf_str(&good));
+	}
 	(void)umask(077);
 	log_open(role_name(ROLE_SUPERVISOR));
 	return supervisor_run(config, &s, &e) != 0 ? fail(&e) : 0;

@@ -83,6 +83,8 @@ make_dirs(const struct settings *s, struct err *e)
 		return err_prefix(e, E_IO, "state directory");
 	if (stat(s->dir, &st) != 0)
 		return err_errno(e, E_IO, "state directory '%s'", s->dir);
+	if ((st.st_mode & S_IWOTH) != 0 && (st.st_mode & S_ISVTX) != 0)
+		return err_set(e, E_POLICY, "state directory '%s': everybody may write there: name another one by key 'server.dir'", s->dir);
 	if ((st.st_mode & S_IWOTH) != 0)
 		return err_set(e, E_POLICY, "state directory '%s': others may write it: chmod o-w %s", s->dir,
 		    s->dir);

@@ -373,6 +373,19 @@ a_file_in_a_directory_that_others_may_write_is_refused(void **state)
 }
 
 static void
+a_directory_for_everybody_is_not_to_be_changed(void **state)
+{
+	struct place *p = *state;
+	struct settings s;
+	struct err e = { 0 };
+
+	assert_int_equal(chmod(p->dir, 01777), 0);
+	assert_int_equal(config_load(&s, p->file, &e), E_POLICY);
+	assert_non_null(strstr(e.msg, ": everybody may write there: put the configuration into a directory that only root"));
+	assert_null(strstr(e.msg, "chmod"));
+}
+
+static void
 a_file_of_somebody_else_is_refused(void **state)
 {
 	struct place *p = *state;
@@ -416,6 +429,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_file_of_ours_is_read, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(a_file_that_others_may_write_is_refused, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(a_file_in_a_directory_that_others_may_write_is_refused, make_place,
+		    remove_place),
+		cmocka_unit_test_setup_teardown(a_directory_for_everybody_is_not_to_be_changed, make_place,
 		    remove_place),
 		cmocka_unit_test_setup_teardown(a_file_of_somebody_else_is_refused, make_place, remove_place),
 		cmocka_unit_test(a_missing_file_is_named),

@@ -123,7 +123,10 @@ a_directory_that_others_may_write_is_refused(void **state)
 	assert_int_equal(mkdir(s.dir, 0700), 0);
 	assert_int_equal(chmod(s.dir, 0703), 0);
 	assert_int_equal(state_open(&lock, &o, &s, &e), E_POLICY);
-	assert_non_null(strstr(e.msg, "others may write it"));
+	assert_non_null(strstr(e.msg, "others may write it: chmod o-w "));
+	assert_int_equal(chmod(s.dir, 01777), 0);
+	assert_int_equal(state_open(&lock, &o, &s, &e), E_POLICY);
+	assert_non_null(strstr(e.msg, "everybody may write there: name another one by key 'server.dir'"));
 	assert_int_equal(lock, -1);
 }
 
