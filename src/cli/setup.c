@@ -165,9 +165,12 @@ tls_key(struct key **out, struct setup *s, bool fresh, struct buf *pem, struct e
 	char path[PATH_SIZE];
 	int r = fresh ? E_NOTFOUND : file_read(pem, in_dir(s, "tls/server.key", path), PEM_MAX, e);
 
+	if (r == 0 && key_from_pem(out, bytes_of_buf(pem), e) != 0) {
+		(void)snprintf(s->hint, sizeof(s->hint), "put the key back, or remove the file: a new one is made then");
+		return err_prefix(e, E_FORMAT, "%s", path);
+	}
 	if (r == 0)
-		return key_from_pem(out, bytes_of_buf(pem), e) != 0 ?
-		    err_prefix(e, E_FORMAT, "%s", path) : 0;
+		return 0;
 	if (r != E_NOTFOUND)
 		return r;
 	r = key_generate(out, KEY_EC_P256, e);

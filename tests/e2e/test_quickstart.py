@@ -83,6 +83,13 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path):
     assert os.listdir(tmp_path / "d") == ["thesis.txt"]
 
 
+def again(place):
+    """A further run on what an earlier one has made, once it has done all that it does."""
+    s = Server(place)
+    wait_for("the summary", lambda: "Estuary serves." in s.log_text())
+    return s
+
+
 def busy_port():
     """A socket that listens on a port, and the port."""
     s = socket.create_server(("", 0))
@@ -109,7 +116,7 @@ def test_a_port_that_became_busy_is_named_and_changed_by_its_option(tmp_path):
         (place / "estuaryd.toml").write_text(re.sub(r"(\[device\]\nport = )\d+", rf"\g<1>{port}", config))
         r = subprocess.run([str(ESTUARY), "quickstart", "--dir", str(place), "--no-serve"], capture_output=True, text=True, timeout=60)
         assert r.returncode == 69 and f"device listener: port {port}: Address already in use" in r.stderr
-        s = Server(place)
+        s = again(place)
     try:
         assert f"estuaryd.toml: device.port is {s.device_port} from now on, and was {port}" in s.log_text() and serves(s)
         assert s.device_port != port and s.public_port == int(old["public_url"].rsplit(":", 1)[1])
@@ -129,7 +136,7 @@ def test_lines_to_paste_name_any_directory(tmp_path):
     r = quickstart(place, "--no-serve", "--json")
     assert r.returncode == 0, r
     credential = json.loads(r.stdout)["code_id"]
-    s = Server(place)
+    s = again(place)
     try:
         s.op("credential.disable", id=credential)
     finally:
@@ -221,6 +228,31 @@ def test_what_quickstart_did_not_make_is_not_renewed(tmp_path):
     r = renew(tmp_path)
     assert r.returncode == 66 and "was not made by quickstart" in r.stderr
     assert os.listdir(tmp_path) == []
+
+
+def test_a_damaged_tls_key_is_named_and_the_way_out_works(tmp_path):
+    place = tmp_path / "d"
+    assert quickstart(place, "--no-serve").returncode == 0
+    (place / "tls/server.key").write_text("junk\n")
+    r = quickstart(place, "--no-serve")
+    assert r.returncode == 65 and f"{place}/tls/server.key: " in r.stderr and "remove the file" in r.stderr.split("hint:")[1]
+    (place / "tls/server.key").unlink()
+    s = again(place)
+    try:
+        assert serves(s) and tls_of(place)
+    finally:
+        assert s.stop() == 0
+
+
+def test_a_damaged_tls_certificate_is_made_anew(tmp_path):
+    place = tmp_path / "d"
+    assert quickstart(place, "--no-serve").returncode == 0
+    (place / "tls/server.pem").write_text("junk\n")
+    s = again(place)
+    try:
+        assert serves(s) and tls_of(place)
+    finally:
+        assert s.stop() == 0
 
 
 def test_an_interrupt_ends_it_well(fresh_server):

@@ -22,6 +22,14 @@ def pids(server):
     return {p for r in ROLES for p in server.role_pids(r)}
 
 
+def answers(server, verb):
+    """The result of an operator's message, or nothing while nobody is there."""
+    try:
+        return server.op(verb, _check=False).get("result")
+    except OSError:
+        return None
+
+
 def config(server, text):
     path = pathlib.Path(server.config)
     path.write_text(text)
@@ -82,6 +90,26 @@ def test_status_says_that_a_role_could_not_start_with_what_a_reload_gave_it(daem
     key.write_bytes(good)
     server.cli("server", "reload")
     assert server.op("server.status")["config_ok"]
+
+
+def test_damaged_tls_files_leave_the_operators_socket_and_a_reload_takes_mended_ones(daemon):
+    server = daemon()
+    server.stop()
+    key = pathlib.Path(server.dir, "tls/server.key")
+    good = key.read_bytes()
+    key.write_text("junk")
+    server.launch()
+    wait_for("the operator's socket", lambda: answers(server, "server.status"))
+    wait_for("the reason", lambda: "could not start with the TLS files" in server.op("server.status")["detail"])
+    assert not os.path.exists(server.info["ready_file"])
+    key.write_bytes(good)
+    server.cli("server", "reload")
+    wait_back(server)
+    url = wait_for("the operators' listener", lambda: server.op("server.status")["config_ok"] and server.info["operator_url"])
+    token = pathlib.Path(server.dir, "token")
+    token.write_text(server.info["operator_token"])
+    wait_for("an operator from elsewhere", lambda: server.cli("server", "status", "--url", url, "--token-file", str(token),
+                                                               "--trust", server.root_file, check=False).returncode == 0)
 
 
 def test_what_needs_a_restart_is_refused_on_reload(daemon):

@@ -127,6 +127,7 @@ on_death(void *ctx, pid_t pid, int status)
 	bool well = c->leaving && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
 	(void)pid;
+	c->refused = !c->ready && !c->leaving && WIFEXITED(status);
 	if (WIFSIGNALED(status))
 		log_event(L_ERROR, "role.died", WHO " signal=%d (%s)", WHO_OF(c), WTERMSIG(status),
 		    strsignal(WTERMSIG(status)));

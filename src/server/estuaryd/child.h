@@ -25,6 +25,7 @@ struct child {
 	pid_t pid;
 	uint64_t started_ms;
 	bool ready, leaving;
+	bool refused;             /* it ended by itself before it was ready: it could not start with what it was given */
 	/* The rest is child.c's. */
 	struct pipe *control;
 	bool unreachable;         /* the control pipe is no more */

@@ -36,6 +36,7 @@ struct slot {
 	struct child *next;         /* replaces `now` once it is ready */
 	struct backoff backoff;
 	struct loop_timer *retry;
+	bool local_only;            /* a console that could not start with TLS files is tried without, for whoever mends them */
 };
 
 struct supervisor {
@@ -211,7 +212,7 @@ tell_listeners(const struct slot *at, struct child *c)
 		tell_listener(c, LISTENER_PUBLIC, l->public[at->index]);
 	} else if (at->role == ROLE_CONSOLE) {
 		tell_listener(c, LISTENER_LOCAL, l->local);
-		if (at->s->tls)
+		if (at->s->tls && !at->local_only)
 			tell_listener(c, LISTENER_OPERATOR, l->operator);
 	}
 }
@@ -257,6 +258,7 @@ static void
 replace(struct slot *at)
 {
 	loop_timer_stop(at->retry);
+	at->local_only = false;
 	if (at->next != NULL)
 		child_drain(at->next, REPLACED_MS);
 	at->next = NULL;
@@ -371,6 +373,20 @@ miss_successor(struct supervisor *s, enum role r)
 	conclude(s, &e, NULL);
 }
 
+/* Damaged TLS files must not shut out who is to mend them: after a start that failed, the console serves its own machine alone. */
+static void
+judge_console(struct slot *at, const struct child *c)
+{
+	struct err e;
+
+	at->local_only = c->refused && at->s->tls && !at->local_only && !at->s->stopping;
+	if (!at->local_only)
+		return;
+	(void)err_set(&e, E_UNAVAIL, "console: could not start with the TLS files, and serves its own machine alone until a reload; "
+	    "the log says why");
+	conclude(at->s, &e, NULL);
+}
+
 static void
 on_gone(void *ctx, struct child *c)
 {
@@ -380,6 +396,8 @@ on_gone(void *ctx, struct child *c)
 	bool missed = c == at->now || c == at->next;
 
 	if (c == at->now) {
+		if (at->role == ROLE_CONSOLE)
+			judge_console(at, c);
 		at->now = at->next;
 		at->next = NULL;
 		missed = at->now == NULL;
