@@ -129,7 +129,11 @@ const struct verb admin_verbs[] = {
 	  .pos = NAME_ARG("The profile"), .more = op_opts },
 	{ .group = "profile", .name = "create", .help = "Make a profile", .run = op_verb, .op = "profile.create",
 	  .pos = NAME_ARG("Its name"), .opts = OPTS(PROFILE_OPTS), .more = op_opts,
-	  .example = "estuary profile create pump --lifetime 30d --keys ec-p256 --eku clientAuth --san-dns device" },
+	  .text = "What is not said is as in the profile 'device'. One that issues CA certificates needs --ku with keyCertSign, "
+	      "a template for --subject, and none of the alternative names.",
+	  .example = "estuary profile create pump --lifetime 30d --keys ec-p256 --eku clientAuth --san-dns device\n"
+	      "estuary profile create gateway-ca --ca yes --pathlen 0 --ku keyCertSign,cRLSign --eku \"\" "
+	      "--subject \"CN={device} CA\" --san-dns none" },
 	{ .group = "profile", .name = "set", .help = "Change a profile; certificates issued from now on follow it",
 	  .run = op_verb, .op = "profile.set", .pos = NAME_ARG("The profile"), .opts = OPTS(PROFILE_OPTS), .more = op_opts },
 

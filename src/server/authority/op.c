@@ -200,26 +200,47 @@ takes_arg(const struct verb *v, const char *name)
 	return false;
 }
 
-/* What an argument must be, whichever verb takes it; the settings of profiles and labels are judged where they are read. */
-static int
-check_type(const struct work *w, const char *name, const json_t *value, struct err *e)
+/* In settings of profiles, "ca" says whether and not which; whether a path length is one is judged where it is read. */
+static const char *
+profile_wants(const char *name, const json_t *value)
+{
+	if (strcmp(name, "ca") == 0)
+		return json_is_boolean(value) ? NULL : "true or false";
+	return json_is_integer(value) || json_is_string(value) ? NULL : "a number, or none";
+}
+
+/*
+ * What an argument must be, whichever verb takes it; NULL: it is that.  The other settings of profiles and labels are
+ * judged where they are read.
+ */
+static const char *
+wanted(const struct work *w, const char *name, const json_t *value)
 {
 	static const char texts[] = " name kind parent cn key subject lifetime pem label user secret scope scope_value expires "
 	    "state q device ca serial csr profile reason request_id outcome registration attestation ca2 key2 allocation webhook "
 	    "reprovision cert cert2 ek device_id group status which ";
 	static const char numbers[] = " id limit uses pathlen weight latency ", flags[] = " active crl verified edge show_keys ";
 	char word[64];
-	const char *want = NULL;
 
+	if (strncmp(w->verb->name, "profile.", 8) == 0 && (strcmp(name, "ca") == 0 || strcmp(name, "pathlen") == 0))
+		return profile_wants(name, value);
 	(void)snprintf(word, sizeof(word), " %.60s ", name);
 	if (strstr(texts, word) != NULL && !json_is_string(value))
-		want = "a text";
-	else if (strstr(numbers, word) != NULL && !json_is_integer(value))
-		want = "a number";
-	else if (strstr(flags, word) != NULL && !json_is_boolean(value))
-		want = "true or false";
-	else if (strcmp(name, "after") == 0 && !json_is_string(value) && !json_is_integer(value))
-		want = "the next of the last answer";
+		return "a text";
+	if (strstr(numbers, word) != NULL && !json_is_integer(value))
+		return "a number";
+	if (strstr(flags, word) != NULL && !json_is_boolean(value))
+		return "true or false";
+	if (strcmp(name, "after") == 0 && !json_is_string(value) && !json_is_integer(value))
+		return "the next of the last answer";
+	return NULL;
+}
+
+static int
+check_type(const struct work *w, const char *name, const json_t *value, struct err *e)
+{
+	const char *want = wanted(w, name, value);
+
 	return want == NULL ? 0 : err_set(e, E_USAGE, "%s: %s: expected %s", w->verb->name, name, want);
 }
 

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the help of the operator's command promises, it does; what it cannot do, it refuses with a reason."""
+import fcntl
+import json
+import os
+import pty
+import struct
+import subprocess
+import termios
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from estuary import ESTUARY, basic, csr, fresh_name, new_key
+
+
+def told(server, *args):
+    """What a verb answers, as JSON."""
+    return json.loads(server.cli(*args, "--json").stdout)
+
+
+def refusal(server, *args, status=64):
+    r = server.cli(*args, check=False)
+    assert r.returncode == status and r.stdout == "", r
+    return r.stderr
+
+
+def csr_pem(cn):
+    return x509.load_der_x509_csr(csr(new_key(), cn)).public_bytes(Encoding.PEM).decode()
+
+
+def requested(server, **kw):
+    """A certificate that an operator asked for, of a device of its own."""
+    return server.op("cert.request", csr=csr_pem(fresh_name()), **{"profile": "device", **kw})
+
+
+
+# --- profiles ---
+
+CA_PROFILE = ["--ku", "keyCertSign,cRLSign", "--eku", "", "--subject", "CN={device} CA", "--san-dns", "none"]
+
+
+def test_a_profile_of_ca_certificates_is_made_and_changed(server):
+    name = fresh_name("ca-profile")
+    made = told(server, "profile", "create", name, "--ca", "yes", "--pathlen", "2", *CA_PROFILE)
+    assert (made["ca"], made["pathlen"]) == (True, 2)
+    assert told(server, "profile", "set", name, "--pathlen", "none")["pathlen"] == "none"
+    changed = told(server, "profile", "set", name, "--ca", "no", "--ku", "digitalSignature", "--eku", "clientAuth")
+    assert (changed["ca"], changed["pathlen"]) == (False, "none")
+    assert server.op("profile.set", name=name, ca=True, pathlen=0, ku=["keyCertSign"], eku=[])["pathlen"] == 0
+
+
+def test_a_profile_of_ca_certificates_issues_one(server):
+    name = fresh_name("ca-profile")
+    server.cli("profile", "create", name, "--ca", "yes", "--pathlen", "0", *CA_PROFILE)
+    got = x509.load_pem_x509_certificate(requested(server, profile=name)["pem"].encode())
+    assert got.extensions.get_extension_for_class(x509.BasicConstraints).value == x509.BasicConstraints(True, 0)
+
+
+@pytest.mark.parametrize("args,said", [({"ca": "issuing"}, "profile.create: ca: expected true or false"),
+                                       ({"pathlen": True}, "profile.create: pathlen: expected a number, or none"),
+                                       ({"pathlen": "16"}, "0 to 15")])
+def test_a_profiles_setting_of_another_type_is_refused(server, args, said):
+    a = server.op("profile.create", False, name=fresh_name("profile"), **args)
+    assert not a["ok"] and said in a["error"]["message"]
