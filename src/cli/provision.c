@@ -26,7 +26,7 @@
 	  .help = "A certificate request that comes with the registration is answered as this label would" }
 #define KEY_OPTS                                                                           \
 	{ .name = "key", .kind = OPT_FILE, .arg = "FILE", .local = true,                   \
-	  .help = "Symmetric key in base64, 32 to 64 octets, or the word made: make one (the default)" }, \
+	  .help = "Symmetric key in base64, 32 to 64 octets, or the word made: make one" }, \
 	{ .name = "secondary-key", .kind = OPT_FILE, .arg = "FILE", .local = true,         \
 	  .help = "The same for its second key" }
 #define MADE_OPTS                                                                          \
@@ -70,15 +70,19 @@ put_cert(const struct cli *c, const char *option, json_t *args, const char *memb
 	return 0;
 }
 
-/* "made" is the server's to make. */
+/* A key's file as text into the message; "made" is the server's to make. */
 static int
 put_key(const struct cli *c, const char *option, json_t *args, const char *member, struct err *e)
 {
 	AUTO_BUF content = { 0 };
 	int r;
 
-	if (!cli_has(c, option) || strcmp(cli_text(c, option), "made") == 0)
+	if (!cli_has(c, option))
 		return 0;
+	if (strcmp(cli_text(c, option), "made") == 0) {
+		json_setf(args, member, "made");
+		return 0;
+	}
 	if ((r = cli_file(&content, c, option, e)) != 0)
 		return r;
 	if (json_object_set_new(args, member, json_stringn((const char *)content.p, content.n)) != 0)
@@ -191,7 +195,9 @@ const struct verb provision_verbs[] = {
 	      "estuary group create pumps --symmetric --hub hub.example:8443" },
 	{ .group = "group", .name = "set", .help = "Change a group; it holds from the next registration on",
 	  .run = op_verb, .op = "group.set",
-	  .prepare = prepare_set, .print = provision_print_enrolment, .pos = NAME_ARG("The group"),
+	  .prepare = prepare_set, .print = provision_print_made, .pos = NAME_ARG("The group"),
+	  .text = "A key that is changed here makes those of all its devices that come from it worthless at once; "
+	      "'estuary group key-rotate' changes one of the two, too.",
 	  .opts = OPTS(
 	      { .name = "ca", .kind = OPT_TEXT, .arg = "CA", .help = "CA that issues its devices' certificates" },
 	      { .name = "secondary-ca", .kind = OPT_TEXT, .arg = "CA", .member = "ca2",
@@ -249,7 +255,7 @@ const struct verb provision_verbs[] = {
 	      "estuary enrolment create pump-8 --x509 --cert pump-8.pem --device-id Pump8" },
 	{ .group = "enrolment", .name = "set", .run = op_verb,
 	  .help = "Change a device's enrolment; it holds from its next registration on",
-	  .op = "enrolment.set", .prepare = prepare_set, .print = provision_print_enrolment,
+	  .op = "enrolment.set", .prepare = prepare_set, .print = provision_print_made,
 	  .pos = REGISTRATION_ARG("The device's registration ID"),
 	  .opts = OPTS(CERT_OPTS, KEY_OPTS, CHANGED_OPTS), .more = op_opts },
 	{ .group = "enrolment", .name = "list", .help = "List the individual enrolments", .run = op_verb,

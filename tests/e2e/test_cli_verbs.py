@@ -64,3 +64,27 @@ def test_a_profile_of_ca_certificates_issues_one(server):
 def test_a_profiles_setting_of_another_type_is_refused(server, args, said):
     a = server.op("profile.create", False, name=fresh_name("profile"), **args)
     assert not a["ok"] and said in a["error"]["message"]
+
+
+# --- keys of groups and enrolments ---
+
+@pytest.mark.parametrize("noun,name_of", [("group", "name"), ("enrolment", "registration")])
+def test_the_word_made_makes_a_key_anew(server, noun, name_of):
+    name = fresh_name("made")
+    made = told(server, noun, "create", name, "--symmetric", "--key", "made")
+    first = told(server, noun, "set", name, "--key", "made")
+    assert first["key"] != made["key"] and first["key2"] == made["key2"]
+    second = told(server, noun, "set", name, "--secondary-key", "made")
+    assert (second["key"], second["key2"] != made["key2"]) == (first["key"], True)
+    shown = server.op(f"{noun}.show", **{name_of: name}, show_keys=True)
+    assert (shown["key"], shown["key2"]) == (second["key"], second["key2"])
+    assert "this once" in server.cli(noun, "set", name, "--key", "made").stderr
+    texts = [r["text"] for r in server.op("audit.list", limit=10)["items"]]
+    assert f"{noun}.set {name}: key=made" in texts and f"{noun}.set {name}: key2=made" in texts
+
+
+def test_what_is_by_certificate_has_no_key_to_make(server, tmp_path):
+    name, cert = fresh_name("by-cert"), tmp_path / "c.pem"
+    cert.write_text(server.op("cert.request", csr=csr_pem(name), profile="device")["pem"])
+    server.cli("enrolment", "create", name, "--x509", "--cert", str(cert))
+    assert "key: only attestation symmetric has it, and this is x509" in refusal(server, "enrolment", "set", name, "--key", "made")

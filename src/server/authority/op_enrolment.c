@@ -185,14 +185,15 @@ create(struct work *w, json_t **result, struct err *e)
 	return rc;
 }
 
+/* keys: with its symmetric keys, when one was made that nobody has seen yet. */
 static int
-put(struct work *w, struct enrolment_row *r, json_t **result, struct err *e)
+put(struct work *w, struct enrolment_row *r, bool keys, json_t **result, struct err *e)
 {
 	int rc;
 
 	r->updated_at = clock_now();
 	rc = enrolment_row_update(w->a->db, r, e);
-	return rc != 0 ? rc : answer(w, r, false, result, e);
+	return rc != 0 ? rc : answer(w, r, keys, result, e);
 }
 
 static int
@@ -202,7 +203,7 @@ set(struct work *w, json_t **result, struct err *e)
 	int rc;
 
 	if ((rc = find(w, &r, e)) == 0 && (rc = op_enrolment_read(w, &r, false, e)) == 0)
-		rc = put(w, &r, result, e);
+		rc = put(w, &r, op_enrolment_makes_key(w), result, e);
 	enrolment_row_clear(&r);
 	return rc;
 }
@@ -215,7 +216,7 @@ enable(struct work *w, bool on, json_t **result, struct err *e)
 
 	if (rc == 0) {
 		r.enabled = on;
-		rc = put(w, &r, result, e);
+		rc = put(w, &r, false, result, e);
 	}
 	enrolment_row_clear(&r);
 	return rc;
@@ -356,9 +357,7 @@ key_rotate(struct work *w, json_t **result, struct err *e)
 		return err_set(e, E_USAGE, "%s: which '%.40s': expected primary or secondary", w->verb->name, which);
 	if ((rc = find_symmetric(w, &r, e)) == 0) {
 		op_enrolment_set_key(w, &r, second, (struct bytes){ 0 });
-		r.updated_at = clock_now();
-		if ((rc = enrolment_row_update(w->a->db, &r, e)) == 0)
-			rc = answer(w, &r, true, result, e);
+		rc = put(w, &r, true, result, e);
 	}
 	enrolment_row_clear(&r);
 	return rc;

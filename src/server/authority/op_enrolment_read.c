@@ -199,15 +199,31 @@ op_enrolment_set_key(struct work *w, struct enrolment_row *r, int which, struct 
 	mem_wipe(made, sizeof(made));
 }
 
+static bool
+is_made(const struct work *w, const char *arg)
+{
+	return strcmp(op_arg(w, arg, ""), ENROLMENT_KEY_MADE) == 0;
+}
+
+bool
+op_enrolment_makes_key(const struct work *w)
+{
+	return is_made(w, "key") || is_made(w, "key2");
+}
+
 static int
 read_key(struct work *w, struct enrolment_row *r, int which, const char *arg, struct err *e)
 {
 	AUTO_BUF key = BUF_MAX(ENROLMENT_KEY_MAX);
 
+	if (is_made(w, arg)) {
+		op_enrolment_set_key(w, r, which, (struct bytes){ 0 });
+		return 0;
+	}
 	/* Not what the decoder says of it: that could be a part of the key. */
 	if (base64_decode(&key, bytes_of(op_arg(w, arg, "")), NULL) != 0 || key.n < ENROLMENT_KEY_MIN)
-		return err_set(e, E_USAGE, "%s: %s: expected %d to %d octets in base64", w->verb->name, arg,
-		    ENROLMENT_KEY_MIN, ENROLMENT_KEY_MAX);
+		return err_set(e, E_USAGE, "%s: %s: expected %d to %d octets in base64, or " ENROLMENT_KEY_MADE,
+		    w->verb->name, arg, ENROLMENT_KEY_MIN, ENROLMENT_KEY_MAX);
 	op_enrolment_set_key(w, r, which, bytes_of_buf(&key));
 	return 0;
 }
