@@ -11,6 +11,7 @@
 #include "core/base/text.h"
 #include "core/cmd/table.h"
 
+#define SERIAL_ARG ARG("serial", "SERIAL", "Its serial number, hexadecimal, or the first digits of it, 6 or more")
 #define DEVICE_FILTER \
 	{ .name = "device", .kind = OPT_TEXT, .arg = "DEVICE", .help = "Only this device's" }
 
@@ -86,7 +87,7 @@ print_requested(const struct cli *c, const json_t *result)
 
 static const struct column audit_columns[] = {
 	{ "ID" }, { "TIME", NULL, COL_TIME }, { "KIND" }, { "OUTCOME", NULL, COL_STATE }, { "REASON" },
-	{ "DEVICE" }, { "LABEL" }, { "REQUEST", "request_id" }, { "TEXT" }, { .title = NULL },
+	{ "DEVICE" }, { "LABEL" }, { "REQUEST", "request_id", COL_ID }, { "TEXT" }, { .title = NULL },
 };
 
 const struct verb fleet_verbs[] = {
@@ -117,7 +118,7 @@ const struct verb fleet_verbs[] = {
 	  .columns = COLUMNS({ "SERIAL", NULL, COL_SERIAL }, { "DEVICE" }, { "STATE", NULL, COL_STATE }, { "PROFILE" },
 	      { "LABEL" }, { "CA" }, { "NOT AFTER", NULL, COL_TIME }, { "SUBJECT" }) },
 	{ .group = "cert", .name = "show", .help = "Show a certificate, or print it", .run = op_verb, .op = "cert.show",
-	  .pos = ARG("serial", "SERIAL", "Its serial number, hexadecimal"), .opts = OPTS(OP_PEM_OPTS), .more = op_opts,
+	  .pos = SERIAL_ARG, .opts = OPTS(OP_PEM_OPTS), .more = op_opts,
 	  .print = op_print_cert },
 	{ .group = "cert", .name = "request", .help = "Issue a certificate for a request", .run = op_verb, .op = "cert.request",
 	  .text = "For machines that do not speak EST. The profile decides what is issued; the request proves the key and asks for names.",
@@ -131,7 +132,7 @@ const struct verb fleet_verbs[] = {
 	  .more = op_opts, .prepare = check_requested, .keep = keep_requested, .print = print_requested,
 	  .example = "estuary cert request --csr web.csr --profile tls-server --out web.pem" },
 	{ .group = "cert", .name = "revoke", .help = "Revoke a certificate; the CRL follows at once", .run = op_verb, .op = "cert.revoke",
-	  .pos = ARG("serial", "SERIAL", "Its serial number, hexadecimal"),
+	  .pos = SERIAL_ARG,
 	  .opts = OPTS(
 	      { .name = "reason", .letter = 'r', .kind = OPT_TEXT, .arg = "REASON", .help = "Why (default unspecified)",
 	        .words = "unspecified|keyCompromise|cACompromise|affiliationChanged|superseded|cessationOfOperation|privilegeWithdrawn" }),

@@ -88,3 +88,45 @@ def test_what_is_by_certificate_has_no_key_to_make(server, tmp_path):
     cert.write_text(server.op("cert.request", csr=csr_pem(name), profile="device")["pem"])
     server.cli("enrolment", "create", name, "--x509", "--cert", str(cert))
     assert "key: only attestation symmetric has it, and this is x509" in refusal(server, "enrolment", "set", name, "--key", "made")
+
+
+# --- what one command shows, the next one takes ---
+
+def on_terminal(server, *args, width=80):
+    """What a verb writes on a terminal of so many columns."""
+    here, there = pty.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    p = subprocess.Popen([str(ESTUARY), *args, "--dir", server.dir], stdout=there, env={**os.environ, "TERM": "xterm", "NO_COLOR": "1"})
+    os.close(there)
+    out = b""
+    try:
+        while chunk := os.read(here, 65536):
+            out += chunk
+    except OSError:  # how Linux says that the other side is closed
+        pass
+    os.close(here)
+    assert p.wait(30) == 0
+    return out.decode().replace("\r\n", "\n")
+
+
+def test_a_serial_that_a_terminal_shows_is_taken(server):
+    made = requested(server)
+    row = on_terminal(server, "cert", "list", "--device", made["device"]).split("\n")[1]
+    shown = row.split()[0]
+    assert len(shown) < len(made["serial"]) and made["serial"].startswith(shown)
+    assert told(server, "cert", "show", shown)["serial"] == made["serial"]
+    colons = ":".join(shown[i:i + 2] for i in range(0, len(shown), 2)).upper()
+    assert told(server, "cert", "revoke", colons)["state"] == "revoked"
+    assert server.op("audit.list", limit=1)["items"][0]["text"] == f"cert.revoke serial={made['serial']}"
+    assert server.op("event.list", device=made["device"])["items"][0]["text"] == made["serial"]
+
+
+def test_a_request_that_a_terminal_shows_is_taken(server):
+    made = requested(server)
+    assert made["request_id"] in on_terminal(server, "audit", "list", "--device", made["device"]).split()
+    assert told(server, "audit", "why", made["request_id"])["serial"] == made["serial"]
+
+
+def test_a_serial_of_too_few_digits_is_none(server):
+    made = requested(server)
+    assert "its first 6 digits or more" in refusal(server, "cert", "show", made["serial"][:5], status=66)

@@ -13,7 +13,7 @@
 #define COLUMN_LEAST 7   /* a column is never cut below this */
 #define TIME_LEAST 11    /* nor a time below its date */
 #define GAP 2            /* blanks between columns */
-#define SERIAL_SHORT 12  /* digits of a serial shown on a terminal */
+#define SERIAL_SHORT 12  /* digits of a serial shown on a terminal: more than verbs need to know one by */
 #define NAME_WIDTH 16    /* of table_line() */
 #define BAR 20           /* cells of table_life() */
 #define LIFE_MAX ((int64_t)1 << 40) /* seconds; dates of certificates end at 2^38 */
@@ -153,10 +153,8 @@ cell_text(const struct cli *c, const struct column *col, const json_t *item)
 	AUTO_BUF text = { 0 };
 
 	table_cell(&text, member(col, item), col->kind);
-	if (col->kind == COL_SERIAL && c->tty && text.n > SERIAL_SHORT) {
+	if (col->kind == COL_SERIAL && c->tty && text.n > SERIAL_SHORT)
 		text.n = SERIAL_SHORT;
-		buf_put_str(&text, "…");
-	}
 	return buf_take_str(&text);
 }
 
@@ -187,14 +185,21 @@ put_cell(const struct cli *c, const struct column *col, const char *s, unsigned 
 		fprintf(c->out, "%*s", (int)(w - used + GAP), "");
 }
 
-/* The widest column that can be cut: of the times, or of the others; n when there is none.  States stay whole. */
+/* The first column names the item, and names and ids are what the next verb takes; half a state is none. */
+static bool
+stays_whole(const struct column *cols, size_t i)
+{
+	return i == 0 || cols[i].kind == COL_STATE || cols[i].kind == COL_SERIAL || cols[i].kind == COL_ID;
+}
+
+/* The widest column that can be cut: of the times, or of the others; n when there is none. */
 static size_t
 widest(const struct column *cols, const unsigned *w, size_t n, bool times)
 {
 	size_t best = n;
 
 	for (size_t i = 0; i < n; i++)
-		if ((cols[i].kind == COL_TIME) == times && cols[i].kind != COL_STATE &&
+		if ((cols[i].kind == COL_TIME) == times && !stays_whole(cols, i) &&
 		    w[i] > (times ? TIME_LEAST : COLUMN_LEAST) && (best == n || w[i] > w[best]))
 			best = i;
 	return best;

@@ -10,7 +10,8 @@ enum column_kind {
 	COL_TEXT,     /* strings, numbers, yes/no, lists joined by commas; "-" when absent */
 	COL_TIME,     /* UTC seconds as "2026-11-21T03:04:05Z"; "-" for 0 and absent */
 	COL_STATE,    /* a word, coloured on terminals: green for good, red for bad */
-	COL_SERIAL,   /* shortened in tables on terminals, whole otherwise */
+	COL_SERIAL,   /* a serial number: on terminals its first digits, by which verbs take it, too; whole otherwise */
+	COL_ID,       /* what another verb takes as it stands: never cut */
 };
 
 struct column {

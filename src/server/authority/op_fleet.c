@@ -178,12 +178,23 @@ serial_arg(const struct work *w, char out[64])
 	return out;
 }
 
+/* The certificate that the verb is about; from here on the message names it whole, so that the record does, too. */
+static int
+find_cert(struct work *w, struct cert_row *r, struct err *e)
+{
+	char serial[64];
+	int rc = cert_row_by_prefix(w->a->db, serial_arg(w, serial), r, e);
+
+	if (rc == 0)
+		json_setf(w->args, "serial", "%s", r->serial);
+	return rc;
+}
+
 static int
 cert_show(struct work *w, json_t **result, struct err *e)
 {
 	struct cert_row r = { 0 };
-	char serial[64];
-	int rc = cert_row_by_serial(w->a->db, serial_arg(w, serial), &r, e);
+	int rc = find_cert(w, &r, e);
 
 	if (rc == 0)
 		*result = whole_cert_json(w->a, &r);
@@ -212,16 +223,14 @@ reason_code(const char *name, int *code, struct err *e)
 static int
 cert_revoke(struct work *w, json_t **result, struct err *e)
 {
-	char text[64];
-	const char *serial = serial_arg(w, text);
 	struct cert_row r = { 0 };
 	int code = 0, rc = reason_code(op_arg(w, "reason", "unspecified"), &code, e);
 
-	if (rc == 0 && (rc = cert_row_by_serial(w->a->db, serial, &r, e)) == 0 &&
+	if (rc == 0 && (rc = find_cert(w, &r, e)) == 0 &&
 	    (rc = cert_row_revoke(w->a->db, r.id, clock_now(), code, e)) == 0 &&
 	    (rc = ca_row_set_crl_due(w->a->db, r.ca, 0, e)) == 0 &&
-	    (rc = event_row_add(w->a->db, clock_now(), "certificate.revoked", r.device_name, serial, e)) == 0)
-		rc = cert_row_by_serial(w->a->db, serial, &r, e);
+	    (rc = event_row_add(w->a->db, clock_now(), "certificate.revoked", r.device_name, r.serial, e)) == 0)
+		rc = cert_row_by_id(w->a->db, r.id, &r, e);
 	if (rc == 0)
 		*result = whole_cert_json(w->a, &r);
 	cert_row_clear(&r);

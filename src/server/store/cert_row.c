@@ -2,6 +2,9 @@
 /* store/cert_row.c - every certificate that we ever issued */
 #include "server/store/cert_row.h"
 
+#include <inttypes.h>
+#include <string.h>
+
 /*
  * A certificate is superseded by the next one of its line (of its device at its label), from when that was issued:
  * nothing is written to the older row.
@@ -294,4 +297,42 @@ cert_row_state(const struct cert_row *r, int64_t now)
 	if (r->not_after < now)
 		return "expired";
 	return r->superseded_by != 0 ? "superseded" : "active";
+}
+
+#define CANDIDATES_MAX 1000 /* that are counted */
+
+/* How many serials begin with these digits, and the first of them: a range of the index, never a scan. */
+static int
+candidates(struct db *d, const char *digits, char first[48], int64_t *n, struct err *e)
+{
+	struct query q;
+	int rc = query_open(&q, d, e, "SELECT coalesce(min(serial), ''), count(*) FROM (SELECT serial FROM cert "
+	    "WHERE serial >= ?1 AND serial < ?1 || 'g' ORDER BY serial LIMIT ?2)", "si", digits, (int64_t)CANDIDATES_MAX);
+
+	if (rc != 0)
+		return rc;
+	if ((rc = query_next(&q, e)) <= 0)
+		return rc < 0 ? rc : err_set(e, E_IO, "store: a count has no row");
+	query_str(&q, 0, first, 48);
+	*n = query_i64(&q, 1);
+	query_close(&q);
+	return 0;
+}
+
+int
+cert_row_by_prefix(struct db *d, const char *digits, struct cert_row *r, struct err *e)
+{
+	char first[48];
+	int64_t n;
+	int rc;
+
+	if (strlen(digits) < CERT_PREFIX_LEAST)
+		return err_set(e, E_NOTFOUND, "certificate '%s': there is none; a serial number, or its first %d digits or more, "
+		    "name one; see 'estuary cert list'", digits, CERT_PREFIX_LEAST);
+	if ((rc = candidates(d, digits, first, &n, e)) != 0)
+		return rc;
+	if (n > 1 && strcmp(first, digits) != 0)
+		return err_set(e, E_USAGE, "certificate '%s': %s%" PRId64 " serial numbers begin so; give more of its digits",
+		    digits, n == CANDIDATES_MAX ? "at least " : "", n);
+	return cert_row_by_serial(d, n != 0 ? first : digits, r, e);
 }

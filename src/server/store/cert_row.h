@@ -59,6 +59,12 @@ int cert_row_list(struct db *d, const char *device, const char *ca, const char *
 /* Revoked and not yet expired at `now` (kept one more day): what the CRL of the CA lists. */
 int cert_row_revoked(struct db *d, int64_t ca, int64_t now,
     int (*fn)(void *ctx, const char *serial, int64_t revoked_at, int reason), void *ctx, struct err *e) MUST_CHECK;
+#define CERT_PREFIX_LEAST 6 /* digits by which a serial is known */
+/*
+ * By a whole serial, or by its first digits, CERT_PREFIX_LEAST or more, when no other begins with them.  E_NOTFOUND;
+ * E_USAGE: several do, and *e says how many.
+ */
+int cert_row_by_prefix(struct db *d, const char *digits, struct cert_row *r, struct err *e) MUST_CHECK;
 const char *cert_row_state(const struct cert_row *r, int64_t now); /* "active", "superseded", "revoked", "expired" */
 
 #endif

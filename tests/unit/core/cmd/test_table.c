@@ -69,6 +69,32 @@ a_terminal_cuts_the_widest_column(void **state)
 	    "a     x      -          012345678901234…\n");
 }
 
+/* What is copied from one table is pasted into the next command. */
+static void
+what_the_next_command_takes_is_never_cut(void **state)
+{
+	static const struct column ids[] = {
+		{ "SERIAL", NULL, COL_SERIAL }, { "REQUEST", NULL, COL_ID }, { "TEXT" }, { .title = NULL },
+	};
+	struct capture x;
+	AUTO_JSON v = parsed("[{\"serial\":\"54acc76b530d0123456789abcdef0123\",\"request\":\"r0a1b2c3d4e5f60718\","
+	    "\"text\":\"012345678901234\"}]");
+	AUTO_JSON named = parsed("[{\"name\":\"a-device-with-a-long-name\",\"state\":\"x\",\"text\":\"0123456789\"}]");
+
+	(void)state;
+	capture_open(&x, NULL);
+	x.c.tty = true;
+	x.c.width = 30;
+	table_print(&x.c, ids, v);
+	table_print(&x.c, columns, named);
+	assert_string_equal(capture_out(&x),
+	    "SERIAL        REQUEST             TEXT\n"
+	    "54acc76b530d  r0a1b2c3d4e5f60718  012345…\n"
+	    "NAME                       STATE  NOT AFTER  TEXT\n"
+	    "a-device-with-a-long-name  x      -          012345…\n");
+	capture_close(&x);
+}
+
 static void
 states_have_colour_on_a_terminal_alone(void **state)
 {
@@ -173,6 +199,7 @@ main(void)
 		cmocka_unit_test(columns_are_aligned_under_their_titles),
 		cmocka_unit_test(wide_and_combining_characters_keep_the_columns),
 		cmocka_unit_test(a_terminal_cuts_the_widest_column),
+		cmocka_unit_test(what_the_next_command_takes_is_never_cut),
 		cmocka_unit_test(states_have_colour_on_a_terminal_alone),
 		cmocka_unit_test(nothing_from_outside_reaches_the_terminal_as_it_is),
 		cmocka_unit_test(an_empty_list_prints_no_table),

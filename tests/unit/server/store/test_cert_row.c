@@ -44,6 +44,49 @@ a_serial_is_there_once(void **state)
 }
 
 static void
+assert_known_by(const char *digits, int code, int64_t id)
+{
+	struct cert_row r = { 0 };
+
+	assert_int_equal(cert_row_by_prefix(db, digits, &r, NULL), code);
+	assert_int_equal(r.id, id);
+	cert_row_clear(&r);
+}
+
+static void
+add_serial(int64_t device, int n, const char *serial)
+{
+	struct cert_row r = a_cert(device, n);
+
+	(void)snprintf(r.serial, sizeof(r.serial), "%s", serial);
+	assert_int_equal(cert_row_insert(db, &r, NULL), 0);
+	cert_row_clear(&r);
+}
+
+static void
+a_certificate_is_known_by_the_first_digits_of_its_serial(void **state)
+{
+	int64_t device = add_device("d");
+	struct cert_row r = { 0 };
+	struct err e = { 0 };
+
+	(void)state;
+	add_serial(device, 1, "54acc76b530d00000000000000000001");
+	add_serial(device, 2, "54acc76bffffffffffffffffffffffff");
+	add_serial(device, 3, "54acc800000000000000000000000000");
+	assert_known_by("54acc76b530d00000000000000000001", 0, 1);
+	assert_known_by("54acc76b53", 0, 1);
+	assert_known_by("54acc76bf", 0, 2);
+	assert_known_by("54acc8", 0, 3);
+	assert_known_by("54acc", E_NOTFOUND, 0);
+	assert_known_by("54acc9", E_NOTFOUND, 0);
+	assert_known_by("", E_NOTFOUND, 0);
+	assert_known_by("%_____", E_NOTFOUND, 0);
+	assert_int_equal(cert_row_by_prefix(db, "54acc7", &r, &e), E_USAGE);
+	assert_string_equal(e.msg, "certificate '54acc7': 2 serial numbers begin so; give more of its digits");
+}
+
+static void
 what_is_presented_is_ours_by_serial_and_digest(void **state)
 {
 	int64_t device = add_device("d"), id = add_cert(device, 1);
@@ -249,6 +292,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_DB(a_serial_is_there_once),
+		WITH_DB(a_certificate_is_known_by_the_first_digits_of_its_serial),
 		WITH_DB(what_is_presented_is_ours_by_serial_and_digest),
 		WITH_DB(a_certificate_goes_through_its_states),
 		WITH_DB(a_certificate_is_superseded_by_the_next_of_its_device_at_its_label),
