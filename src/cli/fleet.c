@@ -92,9 +92,10 @@ static const struct column audit_columns[] = {
 
 const struct verb fleet_verbs[] = {
 	{ .group = "device", .name = "list", .help = "List the devices", .run = op_verb, .op = "device.list",
+	  .text = "A device is expired when the last of its certificates is over, and revoked when all of them were.",
 	  .opts = OPTS(
 	      { .name = "state", .letter = 's', .kind = OPT_TEXT, .arg = "STATE",
-	        .words = "active|expected|forked|retired|expired", .help = "Only those in this state" },
+	        .words = "active|expired|revoked|forked|retired", .help = "Only those in this state" },
 	      { .name = "name", .letter = 'q', .kind = OPT_TEXT, .arg = "TEXT", .member = "q",
 	        .help = "Only those with this in their name" },
 	      OP_LIST_OPTS),
@@ -103,9 +104,14 @@ const struct verb fleet_verbs[] = {
 	      { "NOT AFTER", NULL, COL_TIME }, { "LAST CONTACT", NULL, COL_TIME }, { "SUBJECT" }) },
 	{ .group = "device", .name = "show", .help = "Show a device and the chain of its certificates", .run = op_verb,
 	  .op = "device.show", .pos = NAME_ARG("The device"), .more = op_opts, .print = print_device },
-	{ .group = "device", .name = "release", .help = "Let a forked device go on", .run = op_verb, .op = "device.release",
+	{ .group = "device", .name = "release", .help = "Let a forked or retired device go on", .run = op_verb, .op = "device.release",
 	  .text = "A device is forked when two parties renewed from the same certificate: one of them is not the device. "
 	      "Find out which, revoke what is not the device's, then release it.",
+	  .pos = NAME_ARG("The device"), .more = op_opts, .print = print_device },
+	{ .group = "device", .name = "retire", .help = "Keep a device out, until it is released", .run = op_verb, .op = "device.retire",
+	  .text = "This server then issues and renews nothing for it and takes it at no hub. Its certificates stay good for others "
+	      "who trust the CA, and for other names at a label with --reenrol off: revoke those that must not be taken there "
+	      "('estuary cert revoke').",
 	  .pos = NAME_ARG("The device"), .more = op_opts, .print = print_device },
 
 	{ .group = "cert", .name = "list", .help = "List certificates", .run = op_verb, .op = "cert.list",

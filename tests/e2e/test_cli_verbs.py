@@ -130,3 +130,34 @@ def test_a_request_that_a_terminal_shows_is_taken(server):
 def test_a_serial_of_too_few_digits_is_none(server):
     made = requested(server)
     assert "its first 6 digits or more" in refusal(server, "cert", "show", made["serial"][:5], status=66)
+
+
+# --- devices ---
+
+def in_state(server, state, part):
+    return [d["name"] for d in told(server, "device", "list", "--state", state, "--name", part, "--all")["items"]]
+
+
+def test_a_device_whose_certificates_were_all_revoked_is_listed_as_that(server):
+    made = requested(server)
+    assert in_state(server, "active", made["device"]) == [made["device"]]
+    server.cli("cert", "revoke", made["serial"])
+    assert server.op("device.show", name=made["device"])["state"] == "revoked"
+    assert in_state(server, "revoked", made["device"]) == [made["device"]]
+    assert in_state(server, "active", made["device"]) == in_state(server, "expired", made["device"]) == []
+
+
+def test_a_retired_device_is_refused_until_it_is_released(server):
+    mine = server.born(label="ldevid")
+    assert told(server, "device", "retire", mine.cn)["state"] == "retired"
+    assert in_state(server, "retired", mine.cn) == [mine.cn]
+    assert "is retired already" in refusal(server, "device", "retire", mine.cn, status=73)
+    refused = server.enrol(csr(new_key(), mine.cn), "ldevid", reenrol=True, pair=mine)
+    assert (refused.status, refused.reason) == (403, "device.retired")
+    by_code = server.enrol(csr(new_key(), mine.cn), "ldevid", headers=basic("", server.new_code(scope="any", active=True)))
+    assert (by_code.status, by_code.reason) == (403, "device.retired")
+    record = server.op("audit.list", device=mine.cn, kind="operator")["items"][0]
+    assert record["text"] == f"device.retire {mine.cn}"
+    assert server.op("event.list", device=mine.cn)["items"][0]["kind"] == "device.retired"
+    assert told(server, "device", "release", mine.cn)["state"] == "active"
+    assert server.enrol(csr(new_key(), mine.cn), "ldevid", reenrol=True, pair=mine).status == 200

@@ -18,7 +18,7 @@ VERBS = {
     "label.list": None, "label.show": "name", "label.create": "name", "label.set": "name",
     "credential.add": "kind", "credential.list": None, "credential.show": "id", "credential.disable": "id",
     "trust.add": "name", "trust.list": None, "trust.show": "name", "trust.remove": "name",
-    "device.list": None, "device.show": "name", "device.release": "name",
+    "device.list": None, "device.show": "name", "device.release": "name", "device.retire": "name",
     "cert.list": None, "cert.show": "serial", "cert.request": "csr", "cert.revoke": "serial", "crl.publish": "ca",
     "operator.add": "name", "operator.list": None, "audit.list": None, "audit.show": "id", "audit.why": "request_id",
     "audit.verify": None, "event.list": None,
@@ -69,7 +69,7 @@ def test_every_argument_has_its_type(server, verb, args):
     ("ca.show", {"name": "none"}), ("profile.show", {"name": "none"}), ("profile.set", {"name": "none"}),
     ("label.show", {"name": "none"}), ("label.set", {"name": "none", "enabled": False}), ("credential.show", {"id": 99999999}),
     ("credential.disable", {"id": 99999999}), ("trust.show", {"name": "none"}), ("trust.remove", {"name": "none"}),
-    ("device.show", {"name": "none"}), ("device.release", {"name": "none"}), ("cert.show", {"serial": "00"}),
+    ("device.show", {"name": "none"}), ("device.release", {"name": "none"}), ("device.retire", {"name": "none"}), ("cert.show", {"serial": "00"}),
     ("cert.revoke", {"serial": "00"}), ("crl.publish", {"ca": "none"}), ("audit.show", {"id": 99999999}),
     ("audit.why", {"request_id": "r0"}), ("no.such", {}), ("", {})])
 def test_what_is_not_there_is_said(server, verb, args):

@@ -12,10 +12,9 @@ static json_t *
 device_json(const struct device_row *r)
 {
 	json_t *v = json_object();
-	bool gone = r->certificates != 0 && r->not_after < clock_now() && strcmp(r->state, "active") == 0;
 
 	json_setf(v, "name", "%s", r->name);
-	json_setf(v, "state", "%s", gone ? "expired" : r->state);
+	json_setf(v, "state", "%s", device_row_state(r, clock_now()));
 	json_setf(v, "subject", "%s", r->subject);
 	json_object_set_new(v, "created_at", json_integer(r->created_at));
 	json_object_set_new(v, "last_contact", json_integer(r->last_contact));
@@ -34,7 +33,8 @@ static int
 device_list(struct work *w, json_t **result, struct err *e)
 {
 	struct op_page p = op_page(w);
-	int rc = device_row_list(w->a->db, op_arg(w, "state", ""), op_arg(w, "q", ""), p.after, p.limit, add_device, &p, e);
+	int rc = device_row_list(w->a->db, op_arg(w, "state", ""), op_arg(w, "q", ""), clock_now(), p.after, p.limit, add_device,
+	    &p, e);
 
 	*result = op_page_end(&p);
 	return rc;
@@ -125,6 +125,20 @@ device_show(struct work *w, json_t **result, struct err *e)
 }
 
 static int
+set_state(struct work *w, const char *name, const char *state, const char *event, json_t **result, struct err *e)
+{
+	struct device_row r;
+	int rc;
+
+	if ((rc = device_row_set_state(w->a->db, name, state, e)) != 0 ||
+	    (rc = event_row_add(w->a->db, clock_now(), event, name, w->actor, e)) != 0 ||
+	    (rc = device_row_by_name(w->a->db, name, &r, e)) != 0)
+		return rc;
+	*result = device_json(&r);
+	return 0;
+}
+
+static int
 device_release(struct work *w, json_t **result, struct err *e)
 {
 	struct device_row r;
@@ -132,14 +146,23 @@ device_release(struct work *w, json_t **result, struct err *e)
 
 	if (rc != 0)
 		return rc;
-	if (strcmp(r.state, "forked") != 0)
-		return err_set(e, E_EXISTS, "device '%s': is %s, only a forked one can be released", r.name, r.state);
-	if ((rc = device_row_set_state(w->a->db, r.name, "active", e)) != 0 ||
-	    (rc = event_row_add(w->a->db, clock_now(), "device.released", r.name, w->actor, e)) != 0 ||
-	    (rc = device_row_by_name(w->a->db, r.name, &r, e)) != 0)
+	if (strcmp(r.state, "forked") != 0 && strcmp(r.state, "retired") != 0)
+		return err_set(e, E_EXISTS, "device '%s': is %s, only a forked or retired one can be released", r.name, r.state);
+	return set_state(w, r.name, "active", "device.released", result, e);
+}
+
+/* Enrolments, registrations and hubs ask for a device's state: nothing is issued for a retired one, and none takes it. */
+static int
+device_retire(struct work *w, json_t **result, struct err *e)
+{
+	struct device_row r;
+	int rc = device_row_by_name(w->a->db, op_arg(w, "name", ""), &r, e);
+
+	if (rc != 0)
 		return rc;
-	*result = device_json(&r);
-	return 0;
+	if (strcmp(r.state, "retired") == 0)
+		return err_set(e, E_EXISTS, "device '%s': is retired already; 'estuary device release' takes it back", r.name);
+	return set_state(w, r.name, "retired", "device.retired", result, e);
 }
 
 static json_t *
@@ -294,6 +317,7 @@ const struct verb op_fleet_verbs[] = {
 	{ "device.list", VERB_READ, "state q limit after", device_list },
 	{ "device.show", VERB_READ, "name!", device_show },
 	{ "device.release", VERB_WRITE, "name!", device_release },
+	{ "device.retire", VERB_WRITE, "name!", device_retire },
 	{ "cert.list", VERB_READ, "device ca state limit after", cert_list },
 	{ "cert.show", VERB_READ, "serial!", cert_show },
 	{ "cert.request", VERB_ASYNC, "csr profile! ca lifetime", cert_request },

@@ -2,9 +2,14 @@
 /* store/device_row.c - devices, and what happened to them */
 #include "server/store/device_row.h"
 
-#define SELECT "SELECT d.id, d.name, d.state, d.created_at, d.last_contact, " \
-	"(SELECT count(*) FROM cert c WHERE c.device = d.id), " \
-	"coalesce((SELECT max(c.not_after) FROM cert c WHERE c.device = d.id AND c.revoked_at IS NULL), 0), " \
+#include <string.h>
+
+#define CERTIFICATES "(SELECT count(*) FROM cert c WHERE c.device = d.id)"
+#define NOT_AFTER "coalesce((SELECT max(c.not_after) FROM cert c WHERE c.device = d.id AND c.revoked_at IS NULL), 0)"
+/* device_row_state() as of `now`, in SQL. */
+#define STATE(now) "CASE WHEN d.state <> 'active' OR " CERTIFICATES " = 0 OR " NOT_AFTER " >= " now " THEN d.state " \
+	"WHEN " NOT_AFTER " = 0 THEN 'revoked' ELSE 'expired' END"
+#define SELECT "SELECT d.id, d.name, d.state, d.created_at, d.last_contact, " CERTIFICATES ", " NOT_AFTER ", " \
 	"coalesce((SELECT c.subject FROM cert c WHERE c.device = d.id ORDER BY c.id LIMIT 1), '') FROM device d "
 
 static void
@@ -83,15 +88,23 @@ device_row_set_state(struct db *d, const char *name, const char *state, struct e
 	return rc == 0 && db_changes(d) == 0 ? no_device(name, e) : rc;
 }
 
+const char *
+device_row_state(const struct device_row *r, int64_t now)
+{
+	if (strcmp(r->state, "active") != 0 || r->certificates == 0 || r->not_after >= now)
+		return r->state;
+	return r->not_after == 0 ? "revoked" : "expired";
+}
+
 int
-device_row_list(struct db *d, const char *state, const char *part, int64_t after, int64_t limit,
+device_row_list(struct db *d, const char *state, const char *part, int64_t now, int64_t after, int64_t limit,
     int (*fn)(void *ctx, struct device_row *r), void *ctx, struct err *e)
 {
 	struct device_row r;
 	struct query q;
-	int rc = query_open(&q, d, e, SELECT "WHERE (?1 = '' OR d.state = ?1) AND (?2 = '' OR instr(d.name, ?2) > 0) "
-	    "AND d.id > ?3 ORDER BY d.id LIMIT ?4", "ssii", state != NULL ? state : "", part != NULL ? part : "",
-	    after, limit);
+	int rc = query_open(&q, d, e, SELECT "WHERE (?1 = '' OR ?1 = " STATE("?5") ") AND (?2 = '' OR instr(d.name, ?2) > 0) "
+	    "AND d.id > ?3 ORDER BY d.id LIMIT ?4", "ssiii", state != NULL ? state : "", part != NULL ? part : "",
+	    after, limit, now);
 
 	if (rc != 0)
 		return rc;

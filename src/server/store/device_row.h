@@ -21,7 +21,13 @@ int device_row_find(struct db *d, const char *name, int64_t *id, char state[16],
 /* Last contact of the device is now; *id is what device_row_find() said, or 0: then it is made, "active", when there is none. */
 int device_row_touch(struct db *d, const char *name, int64_t now, int64_t *id, struct err *e) MUST_CHECK;
 int device_row_set_state(struct db *d, const char *name, const char *state, struct err *e) MUST_CHECK; /* E_NOTFOUND */
-int device_row_list(struct db *d, const char *state, const char *q, int64_t after, int64_t limit,
+/*
+ * What an active one is as of now by its certificates: "expired", the latest that was not revoked is over; "revoked", all
+ * were revoked; else "active".  Any other state is what was decided about the device, and stands.
+ */
+const char *device_row_state(const struct device_row *r, int64_t now);
+/* List: NULL or "" filters nothing; state is one of device_row_state() as of now; ids above `after`, at most limit. */
+int device_row_list(struct db *d, const char *state, const char *q, int64_t now, int64_t after, int64_t limit,
     int (*fn)(void *ctx, struct device_row *r), void *ctx, struct err *e) MUST_CHECK;
 
 struct event_row {
