@@ -49,6 +49,7 @@
 	{ .name = "retry-window", .kind = OPT_TEXT, .arg = "DURATION", .help = "The same request again within it gets the same certificate" }, \
 	{ .name = "grace", .kind = OPT_TEXT, .arg = "DURATION", .help = "A certificate that was renewed still opens other doors for so long" }
 
+#define KEY_WORDS "ec-p256|ec-p384|ec-p521|rsa-2048|rsa-3072|rsa-4096|ed25519"
 #define SCOPE_WORDS "device|pattern|new|any"
 
 /* A CA without parent is a root. */
@@ -100,7 +101,9 @@ judge_status(const json_t *result, struct err *e)
 
 const struct verb admin_verbs[] = {
 	{ .group = "ca", .name = "create", .help = "Make a root or a subordinate CA", .run = op_verb, .op = "ca.create",
-	  .text = "The key is made by the signer and never leaves it. The subject is CN=NAME unless --subject or --cn say otherwise.",
+	  .text = "The key is made by the signer and never leaves it. The subject is CN=NAME unless --subject or --cn say otherwise. "
+	      "What the parent leaves is the most that a CA can have: when that is less lifetime or a shorter path than was "
+	      "asked for, the answer says so under \"limited\".",
 	  .pos = NAME_ARG("Its name in this server"),
 	  .opts = OPTS(
 	      { .name = "kind", .kind = OPT_TEXT, .arg = "KIND", .words = "root|subordinate",
@@ -108,9 +111,10 @@ const struct verb admin_verbs[] = {
 	      { .name = "parent", .kind = OPT_TEXT, .arg = "CA", .help = "CA that signs it" },
 	      { .name = "subject", .kind = OPT_TEXT, .arg = "NAME", .help = "Its whole subject, such as \"CN=x,O=y\"" },
 	      { .name = "cn", .kind = OPT_TEXT, .arg = "CN", .help = "Its subject, common name alone" },
-	      { .name = "key", .kind = OPT_TEXT, .arg = "TYPE", .help = "Key type (default ec-p256)" },
+	      { .name = "key", .kind = OPT_TEXT, .arg = "TYPE", .words = KEY_WORDS,
+	        .help = "Key type (default ec-p256)" },
 	      { .name = "lifetime", .kind = OPT_TEXT, .arg = "DURATION", .help = "Default 20y for a root, 10y for a subordinate" },
-	      { .name = "pathlen", .kind = OPT_NUMBER, .arg = "N", .help = "CAs allowed below it in one path" },
+	      { .name = "pathlen", .kind = OPT_NUMBER, .arg = "N", .help = "CAs allowed below it in one path, 0 to 15" },
 	      { .name = "crl", .kind = OPT_BOOL, .arg = "YES", .help = "Publish a CRL (default yes)" }),
 	  .more = op_opts, .prepare = prepare_ca,
 	  .example = "estuary ca create issuing --parent root --lifetime 5y" },

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import signal
 import struct
 import subprocess
 import termios
@@ -12,7 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from estuary import ESTUARY, basic, csr, fresh_name, new_key
+from estuary import ESTUARY, basic, csr, fresh_name, new_key, wait_for
 
 
 def told(server, *args):
@@ -161,3 +162,68 @@ def test_a_retired_device_is_refused_until_it_is_released(server):
     assert server.op("event.list", device=mine.cn)["items"][0]["kind"] == "device.retired"
     assert told(server, "device", "release", mine.cn)["state"] == "active"
     assert server.enrol(csr(new_key(), mine.cn), "ldevid", reenrol=True, pair=mine).status == 200
+
+
+# --- CAs ---
+
+def keys_of(server):
+    """The files of CAs' keys, without what is remembered of their lists."""
+    return sorted(f for f in os.listdir(os.path.join(server.dir, "keys")) if f.endswith((".pem", ".limits")))
+
+
+@pytest.mark.parametrize("args,status,said", [
+    (["--kind", "root", "--parent", "root"], 64, "parent 'root': a root has none"),
+    (["--kind", "subordinate"], 64, "a subordinate needs 'parent'"),
+    (["--parent", "nowhere"], 66, "ca 'nowhere': there is none"),
+    (["--subject", "CN=x,O=y", "--cn", "z"], 64, "subject and cn: each is the whole subject"),
+    (["--lifetime", "0"], 64, "lifetime '0': expected 60s to 100y"),
+    (["--parent", "root", "--lifetime", "1s"], 64, "lifetime '1s': expected 60s to 100y"),
+    (["--lifetime", "101y"], 64, "lifetime '101y': expected 60s to 100y"),
+    (["--pathlen", "300"], 64, "pathlen 300: expected 0 to 15"),
+    (["--key", "rsa-512"], 64, "'rsa-512' is not one of ec-p256|"),
+    (["--parent", "PARENT"], 77, "its path length 0 leaves no room for a CA below it")])
+def test_a_ca_that_cannot_be_is_refused_and_leaves_no_key(server, leaf_ca, args, status, said):
+    before = keys_of(server)
+    args = [leaf_ca if a == "PARENT" else a for a in args]
+    assert said in refusal(server, "ca", "create", fresh_name("ca"), *args, status=status)
+    assert keys_of(server) == before
+
+
+@pytest.fixture(scope="module")
+def leaf_ca(server):
+    """A CA below which no other can be."""
+    name = fresh_name("leaf-ca")
+    server.op("ca.create", name=name, kind="subordinate", parent="issuing", pathlen=0)
+    return name
+
+
+def test_a_ca_of_its_parents_name_is_refused_and_leaves_no_key(server):
+    parent = fresh_name("ca")
+    server.op("ca.create", name=parent, kind="root")
+    before = keys_of(server)
+    said = refusal(server, "ca", "create", fresh_name("ca"), "--parent", parent, "--cn", parent, status=77)
+    assert "it is the issuer's own name" in said and keys_of(server) == before
+
+
+def test_what_a_parent_does_not_leave_is_said(server):
+    made = told(server, "ca", "create", fresh_name("ca"), "--parent", "issuing", "--pathlen", "5", "--lifetime", "100y")
+    got = x509.load_pem_x509_certificate(made["pem"].encode())
+    assert got.extensions.get_extension_for_class(x509.BasicConstraints).value == x509.BasicConstraints(True, 0)
+    assert made["not_after"] == server.op("ca.show", name="issuing")["not_after"]
+    assert made["limited"] == ["lifetime: it ends with its parent 'issuing'", "pathlen: 0 is what its parent 'issuing' leaves"]
+    assert "limited" not in told(server, "ca", "create", fresh_name("ca"), "--parent", "issuing", "--pathlen", "0", "--lifetime", "1y")
+
+
+def test_the_key_of_a_ca_that_its_parent_does_not_sign_is_dropped(fresh_server):
+    server = fresh_server()
+    limits = next(f for f in keys_of(server) if f.startswith("root-") and f.endswith(".limits"))
+    with open(os.path.join(server.dir, "keys", limits), "a", encoding="utf-8") as f:
+        f.write("broken\n")
+    before = keys_of(server)
+    os.kill(server.role_pids("signer")[0], signal.SIGKILL)
+    wait_for("another signer", lambda: "signer.key-unusable" in server.log_text())
+    wait_for("the authority to have it", lambda: server.op("server.status")["signer_ok"])
+    a = server.op("ca.create", False, name="below", kind="subordinate", parent="root")
+    assert not a["ok"] and "key is unusable" in a["error"]["message"]
+    assert keys_of(server) == before
+    assert server.op("ca.create", name="below", kind="root")["name"] == "below"

@@ -3,6 +3,7 @@
 #include "server/signer/custody.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -276,10 +277,44 @@ custody_make(struct custody_key **out, struct custody *c, const struct proto_key
 	memcpy(made.id, want->id, sizeof(made.id));
 	if ((r = check_limits(&made.limits, e)) != 0 || (r = write_files(c, &made, e)) != 0)
 		return r;
+	made.made_here = true;
 	k = add(c, want->id);
 	*k = made;
 	(void)TAKE(key);
 	*out = k;
+	return 0;
+}
+
+/* The key first: limits without a key are nothing, and a crash between leaves no key without limits. */
+static int
+remove_files(const struct custody *c, const struct custody_key *k, struct err *e)
+{
+	static const char *const suffixes[] = { ".pem", ".limits" };
+
+	for (size_t i = 0; i < N_OF(suffixes); i++) {
+		AUTO_BUF path = { 0 };
+
+		if (unlink(path_of(&path, c, k->id, suffixes[i])) != 0 && errno != ENOENT)
+			return err_errno(e, E_IO, "%s", buf_str(&path));
+	}
+	return 0;
+}
+
+int
+custody_drop(struct custody *c, struct custody_key *k, struct err *e)
+{
+	size_t i = 0;
+	int r;
+
+	if (!k->made_here || k->crl_number != 0 || k->n_signed > 1)
+		return err_set(e, E_POLICY, "key may be a CA's: it stays");
+	if ((r = remove_files(c, k, e)) != 0)
+		return r;
+	while (c->key[i] != k)
+		i++;
+	c->key[i] = c->key[--c->n];
+	key_free(k->key);
+	mem_free(k);
 	return 0;
 }
 

@@ -42,6 +42,7 @@ signer_sign(struct signer *s, const char *key_id, enum proto_what what, struct b
 		    k->limits.max_per_s);
 	if (what == PROTO_WHAT_CRL && (r = custody_remember_crl(s->custody, k, number, e)) != 0)
 		return r;
+	k->n_signed++;
 	return key_sign(sig, k->key, tbs, e);
 }
 
@@ -70,13 +71,19 @@ refuse(struct pipe *p, const struct pipe_msg *m, const char *event, const char *
 }
 
 static void
+put_key(struct buf *body, const struct custody_key *k)
+{
+	wire_put_str(body, k->id);
+	wire_put_u8(body, (uint8_t)key_get_type(k->key));
+	wire_put_bytes(body, key_spki(k->key));
+}
+
+static void
 show(struct pipe *p, const struct pipe_msg *m, const struct custody_key *k)
 {
 	AUTO_BUF body = { 0 };
 
-	wire_put_str(&body, k->id);
-	wire_put_u8(&body, (uint8_t)key_get_type(k->key));
-	wire_put_bytes(&body, key_spki(k->key));
+	put_key(&body, k);
 	answer(p, PROTO_KEY, m->id, &body);
 }
 
@@ -117,6 +124,30 @@ on_key_get(void *ctx, struct pipe *p, struct pipe_msg *m)
 }
 
 static void
+on_key_drop(void *ctx, struct pipe *p, struct pipe_msg *m)
+{
+	struct signer *s = ctx;
+	struct wire w = wire_open(m->body);
+	struct custody_key *k;
+	AUTO_BUF body = { 0 };
+	struct err e = { 0 };
+	char id[PROTO_NAME_MAX];
+
+	wire_str(&w, id, sizeof(id));
+	if (wire_end(&w, "key to drop", &e) != 0 || custody_find(&k, s->custody, id, &e) != 0) {
+		refuse(p, m, "signer.no-key", id, &e);
+		return;
+	}
+	put_key(&body, k);
+	if (custody_drop(s->custody, k, &e) != 0) {
+		refuse(p, m, "signer.key-stays", id, &e);
+		return;
+	}
+	log_event(L_NOTE, "signer.key-dropped", "key=%s", id);
+	answer(p, PROTO_KEY, m->id, &body);
+}
+
+static void
 on_sign(void *ctx, struct pipe *p, struct pipe_msg *m)
 {
 	struct signer *s = ctx;
@@ -145,6 +176,7 @@ static const struct pipe_permit permits[] = {
 	{ PROTO_KEYGEN, "KEYGEN", on_keygen },
 	{ PROTO_KEY_GET, "KEY_GET", on_key_get },
 	{ PROTO_SIGN, "SIGN", on_sign },
+	{ SIGNER_KEY_DROP, "KEY_DROP", on_key_drop },
 	{ 0 },
 };
 

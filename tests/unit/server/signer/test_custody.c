@@ -271,6 +271,57 @@ other_files_are_no_keys(void **state)
 	assert_int_equal(custody_find(&k, c, "readme", NULL), E_NOTFOUND);
 }
 
+static void
+a_key_of_which_nothing_came_can_be_dropped_whole(void **state)
+{
+	AUTO(custody) c = open_dir();
+	struct proto_keygen other = keygen("other"), want = keygen("issuing");
+	struct custody_key *k = NULL, *kept = NULL;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(custody_make(&k, c, &want, NULL), 0);
+	assert_int_equal(custody_make(&kept, c, &other, NULL), 0);
+	k->n_signed = 1; /* a root signs itself */
+	assert_int_equal(custody_drop(c, k, NULL), 0);
+	assert_int_equal(custody_find(&k, c, "issuing", NULL), E_NOTFOUND);
+	assert_int_equal(custody_find(&k, c, "other", NULL), 0);
+	assert_ptr_equal(k, kept);
+	assert_int_not_equal(stat(in_dir("issuing.pem"), &st), 0);
+	assert_int_not_equal(stat(in_dir("issuing.limits"), &st), 0);
+	assert_int_equal(custody_make(&k, c, &want, NULL), 0);
+}
+
+static void
+a_key_that_was_there_at_the_start_is_never_dropped(void **state)
+{
+	AUTO(custody) c = NULL;
+	struct custody_key *k = NULL;
+
+	(void)state;
+	make_key();
+	c = open_dir();
+	assert_int_equal(custody_find(&k, c, "issuing", NULL), 0);
+	assert_int_equal(custody_drop(c, k, NULL), E_POLICY);
+	assert_int_equal(custody_find(&k, c, "issuing", NULL), 0);
+}
+
+static void
+a_key_that_a_ca_used_is_never_dropped(void **state)
+{
+	AUTO(custody) c = open_dir();
+	struct proto_keygen want = keygen("issuing");
+	struct custody_key *k = NULL;
+
+	(void)state;
+	assert_int_equal(custody_make(&k, c, &want, NULL), 0);
+	k->n_signed = 2;
+	assert_int_equal(custody_drop(c, k, NULL), E_POLICY);
+	k->n_signed = 1;
+	assert_int_equal(custody_remember_crl(c, k, 1, NULL), 0);
+	assert_int_equal(custody_drop(c, k, NULL), E_POLICY);
+}
+
 int
 main(void)
 {
@@ -288,6 +339,9 @@ main(void)
 		IN_DIR(a_damaged_crl_number_makes_the_key_unusable),
 		IN_DIR(only_one_process_has_the_directory),
 		IN_DIR(other_files_are_no_keys),
+		IN_DIR(a_key_of_which_nothing_came_can_be_dropped_whole),
+		IN_DIR(a_key_that_was_there_at_the_start_is_never_dropped),
+		IN_DIR(a_key_that_a_ca_used_is_never_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,12 +133,18 @@ ask_keygen(const struct proto_keygen *want)
 }
 
 static uint32_t
-ask_key(const char *id)
+ask_by_id(uint32_t type, const char *id)
 {
 	AUTO_BUF body = { 0 };
 
 	wire_put_str(&body, id);
-	return ask(PROTO_KEY_GET, &body);
+	return ask(type, &body);
+}
+
+static uint32_t
+ask_key(const char *id)
+{
+	return ask_by_id(PROTO_KEY_GET, id);
 }
 
 static uint32_t
@@ -263,6 +269,29 @@ what_breaks_the_limits_is_refused_over_the_pipe(void **state)
 }
 
 static void
+a_key_is_dropped_until_it_has_signed_for_others(void **state)
+{
+	struct proto_keygen want = keygen("issuing");
+	AUTO_BUF tbs = { 0 };
+
+	(void)state;
+	assert_int_equal(ask_keygen(&want), PROTO_KEY);
+	build_cert(&tbs, clock_now(), DAYS, false);
+	assert_int_equal(ask_sign("issuing", PROTO_WHAT_CERT, bytes_of_buf(&tbs)), PROTO_SIGNED);
+	assert_int_equal(ask_by_id(SIGNER_KEY_DROP, "issuing"), PROTO_KEY);
+	(void)answered_key("issuing", KEY_EC_P256);
+	assert_int_equal(ask_key("issuing"), PROTO_SIGN_REFUSED);
+	assert_int_equal(ask_by_id(SIGNER_KEY_DROP, "issuing"), PROTO_SIGN_REFUSED);
+	assert_int_equal(refused_code(), E_NOTFOUND);
+	assert_int_equal(ask_keygen(&want), PROTO_KEY);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(ask_sign("issuing", PROTO_WHAT_CERT, bytes_of_buf(&tbs)), PROTO_SIGNED);
+	assert_int_equal(ask_by_id(SIGNER_KEY_DROP, "issuing"), PROTO_SIGN_REFUSED);
+	assert_int_equal(refused_code(), E_POLICY);
+	assert_int_equal(ask_key("issuing"), PROTO_KEY);
+}
+
+static void
 malformed_messages_are_refused(void **state)
 {
 	AUTO_BUF body = { 0 };
@@ -274,6 +303,8 @@ malformed_messages_are_refused(void **state)
 	assert_int_equal(ask(PROTO_KEY_GET, &body), PROTO_SIGN_REFUSED);
 	assert_int_equal(refused_code(), E_FORMAT);
 	assert_int_equal(ask(PROTO_SIGN, &body), PROTO_SIGN_REFUSED);
+	assert_int_equal(refused_code(), E_FORMAT);
+	assert_int_equal(ask(SIGNER_KEY_DROP, &body), PROTO_SIGN_REFUSED);
 	assert_int_equal(refused_code(), E_FORMAT);
 }
 
@@ -399,6 +430,7 @@ main(void)
 		SERVED(an_id_is_made_once),
 		SERVED(a_key_that_is_not_there_is_not_found),
 		SERVED(what_breaks_the_limits_is_refused_over_the_pipe),
+		SERVED(a_key_is_dropped_until_it_has_signed_for_others),
 		SERVED(malformed_messages_are_refused),
 		SERVED(a_message_that_is_not_for_the_signer_ends_the_pipe),
 		SERVED(a_new_authority_takes_the_place_of_the_old_one),
