@@ -8,22 +8,29 @@
 #include "core/base/text.h"
 #include "core/cmd/table.h"
 
+#define KEY_WORDS "ec-p256|ec-p384|ec-p521|rsa-2048|rsa-3072|rsa-4096|ed25519"
+
 #define PROFILE_OPTS                                                                       \
 	{ .name = "lifetime", .kind = OPT_TEXT, .arg = "DURATION", .help = "Life of a certificate, such as 90d" }, \
 	{ .name = "backdate", .kind = OPT_TEXT, .arg = "DURATION", .help = "It begins so long before now, for clocks that are late" }, \
 	{ .name = "ca", .kind = OPT_BOOL, .arg = "YES", .help = "Issue CA certificates" }, \
 	{ .name = "pathlen", .kind = OPT_TEXT, .arg = "N", .help = "Path length of CA certificates, or none" }, \
-	{ .name = "ku", .kind = OPT_LIST, .arg = "USAGE", .help = "Key usages" },          \
-	{ .name = "eku", .kind = OPT_LIST, .arg = "USAGE", .help = "Extended key usages" }, \
+	{ .name = "ku", .kind = OPT_LIST, .arg = "USAGE",                                   \
+	  .help = "Key usages: digitalSignature, nonRepudiation, keyEncipherment, dataEncipherment, keyAgreement, " \
+	      "keyCertSign, cRLSign" },                                                    \
+	{ .name = "eku", .kind = OPT_LIST, .arg = "USAGE",                                  \
+	  .help = "Extended key usages: serverAuth, clientAuth, codeSigning; \"\" is none" }, \
 	{ .name = "subject", .kind = OPT_TEXT, .arg = "TEMPLATE",                          \
 	  .help = "\"request\", or a template such as \"CN={device} Edge CA\"" },          \
-	{ .name = "subject-types", .kind = OPT_LIST, .arg = "TYPE", .help = "Subject attributes that are taken, such as CN" }, \
+	{ .name = "subject-types", .kind = OPT_LIST, .arg = "TYPE",   \
+	  .help = "Subject attributes that are taken: CN, serialNumber, O, OU, C, ST, L, street, DC, UID, dnQualifier, title, " \
+	      "surname, givenName, organizationIdentifier, emailAddress" },                \
 	{ .name = "san-dns", .kind = OPT_TEXT, .arg = "RULE", .words = "none|device|any", .help = "DNS names that are taken" }, \
 	{ .name = "san-ip", .kind = OPT_TEXT, .arg = "RULE", .words = "none|any", .help = "IP addresses that are taken" }, \
 	{ .name = "san-uri", .kind = OPT_TEXT, .arg = "RULE", .words = "none|device|any", .help = "URIs that are taken" }, \
 	{ .name = "san-email", .kind = OPT_TEXT, .arg = "RULE", .words = "none|any", .help = "Mail addresses that are taken" }, \
 	{ .name = "san-other", .kind = OPT_TEXT, .arg = "RULE", .words = "none|any", .help = "Hardware module names that are taken" }, \
-	{ .name = "keys", .kind = OPT_LIST, .arg = "TYPE", .help = "Key types that are taken, such as ec-p256" }, \
+	{ .name = "keys", .kind = OPT_LIST, .arg = "TYPE", .words = KEY_WORDS, .help = "Key types that are taken" }, \
 	{ .name = "pointers", .kind = OPT_BOOL, .arg = "YES", .help = "Say in the certificate where the CRL and the issuer are" }
 
 #define LABEL_OPTS                                                                         \
@@ -49,7 +56,6 @@
 	{ .name = "retry-window", .kind = OPT_TEXT, .arg = "DURATION", .help = "The same request again within it gets the same certificate" }, \
 	{ .name = "grace", .kind = OPT_TEXT, .arg = "DURATION", .help = "A certificate that was renewed still opens other doors for so long" }
 
-#define KEY_WORDS "ec-p256|ec-p384|ec-p521|rsa-2048|rsa-3072|rsa-4096|ed25519"
 #define SCOPE_WORDS "device|pattern|new|any"
 
 /* A CA without parent is a root. */

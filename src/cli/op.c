@@ -313,6 +313,8 @@ list(json_t **result, const struct cli *c, const struct op_server *s, json_t *ar
 	bool pages = verb_find_opt(c->verb, "after") != NULL, all = pages && cli_flag(c, "all");
 	int r;
 
+	if (all && cli_has(c, "limit"))
+		return err_set(e, E_USAGE, "--all and --limit: either all items, or so many");
 	if (all || (pages && cli_has(c, "limit")))
 		(void)json_object_set_new(args, "limit", json_integer(all ? PAGE_MAX : cli_number(c, "limit", 0)));
 	if (pages && cli_has(c, "after"))

@@ -21,7 +21,7 @@ extern const struct opt op_opts[];
 /* For verbs whose lists are long and so come in pages. */
 #define OP_LIST_OPTS                                                                            \
 	{ .name = "limit", .letter = 'n', .kind = OPT_NUMBER, .arg = "N",                       \
-	  .help = "At most N items (default 100)", .local = true },                             \
+	  .help = "At most N items, 1 to 1000 (default 100)", .local = true },                             \
 	{ .name = "after", .kind = OPT_TEXT, .arg = "NEXT",                                     \
 	  .help = "Go on where the last list ended", .local = true },                           \
 	{ .name = "all", .letter = 'a', .help = "All items, however many", .local = true }

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -227,3 +228,45 @@ def test_the_key_of_a_ca_that_its_parent_does_not_sign_is_dropped(fresh_server):
     assert not a["ok"] and "key is unusable" in a["error"]["message"]
     assert keys_of(server) == before
     assert server.op("ca.create", name="below", kind="root")["name"] == "below"
+
+
+# --- values that mean nothing are refused, and contradictions ---
+
+@pytest.mark.parametrize("args,said", [
+    (["credential", "add", "code", "--scope", "new", "--expires", "0"], "expires '0': it would be over before it is told"),
+    (["credential", "add", "code", "--scope", "new", "--label", "edge-ca"], "label 'edge-ca' takes no codes: its accept has no code"),
+    (["credential", "add", "password", "--user", "u", "--scope", "new", "--label", "edge-ca"], "takes no passwords: its accept has no basic"),
+    (["device", "list", "--after", "abc"], "after: expected the next of the last answer"),
+    (["device", "list", "--limit", "0"], "limit: expected a number from 1 to 1000"),
+    (["device", "list", "--limit", "1001"], "limit: expected a number from 1 to 1000"),
+    (["device", "list", "--all", "--limit", "3"], "--all and --limit: either all items, or so many"),
+    (["audit", "list", "--kind", "enroll"], "'enroll' is not one of enrol|"),
+    (["profile", "create", "p", "--keys", "rsa-512"], "'rsa-512' is not one of ec-p256|")])
+def test_a_value_that_means_nothing_is_refused(server, args, said):
+    assert said in refusal(server, *args)
+
+
+@pytest.mark.parametrize("lifetime", ["0", "59s"])
+def test_a_certificate_of_no_life_is_refused(server, tmp_path, lifetime):
+    path = tmp_path / "r.csr"
+    path.write_text(csr_pem(fresh_name()))
+    assert f"lifetime '{lifetime}': expected 60s or more" in refusal(
+        server, "cert", "request", "--csr", str(path), "--profile", "device", "--lifetime", lifetime)
+
+
+def test_the_reason_of_a_revocation_is_shown_by_the_word_that_it_was_given_by(server):
+    made = requested(server)
+    assert server.op("cert.show", serial=made["serial"])["revoked_reason"] == ""
+    assert told(server, "cert", "revoke", made["serial"], "--reason", "keyCompromise")["revoked_reason"] == "keyCompromise"
+    assert "keyCompromise" in server.cli("cert", "show", made["serial"]).stdout
+
+
+@pytest.mark.parametrize("option,n,more", [("--ku", 7, ["--ca", "yes"]), ("--eku", 3, ["--ku", "digitalSignature"]), ("--subject-types", 16, [])])
+def test_the_words_that_help_names_are_taken(server, option, n, more):
+    text = " ".join(server.cli("profile", "create", "--help").stdout.split())
+    words = re.search(f"{option} [A-Z]+ [A-Za-z ]+: ([A-Za-z, ]+)", text).group(1).split(" may be")[0].split(", ")
+    assert len(words) == n, words
+    for word in words:
+        base = CA_PROFILE if option == "--ku" else []
+        ku = ["--ku", ",".join({"keyCertSign", word})] if option == "--ku" else []
+        server.cli("profile", "create", fresh_name("words"), *base, *more, *(ku or [option, word]))

@@ -160,7 +160,7 @@ class World:
         self.server, self.dir = server, os.path.dirname(server.dir)
         self.tag = fresh_name("dt")
         self.home = f"{self.tag}-home"
-        server.label(self.home, ca="issuing", profile="device", accept=["own", "code"])
+        server.label(self.home, ca="issuing", profile="device", accept=["own", "code", "basic", "secret"], secret_header=SECRET)
         self.labels = {}
         for i, (match, accept) in enumerate(RULES):
             name = self.labels[match, accept] = f"{self.tag}-{i}"

@@ -122,15 +122,12 @@ struct op_page
 op_page(const struct work *w)
 {
 	struct op_page p = { .items = json_array(), .limit = json_int(w->args, "limit", 100) };
-	uint64_t after = 0;
+	uint64_t after;
 
+	/* Both were judged when the message came. */
 	if (!text_parse_u64(&after, op_arg(w, "after", "0"), INT64_MAX))
 		after = 0;
 	p.after = json_int(w->args, "after", (int64_t)after);
-	if (p.limit < 1 || p.limit > 1000)
-		p.limit = 1000;
-	if (p.after < 0)
-		p.after = 0;
 	return p;
 }
 
@@ -209,6 +206,19 @@ profile_wants(const char *name, const json_t *value)
 	return json_is_integer(value) || json_is_string(value) ? NULL : "a number, or none";
 }
 
+#define PAGE_MOST 1000 /* items of one answer */
+
+/* Where a list goes on is the `next` of its last answer, which is a number. */
+static bool
+is_next(const json_t *value)
+{
+	uint64_t n;
+
+	if (json_is_string(value))
+		return text_parse_u64(&n, json_string_value(value), INT64_MAX);
+	return json_is_integer(value) && json_integer_value(value) >= 0;
+}
+
 /*
  * What an argument must be, whichever verb takes it; NULL: it is that.  The other settings of profiles and labels are
  * judged where they are read.
@@ -231,9 +241,9 @@ wanted(const struct work *w, const char *name, const json_t *value)
 		return "a number";
 	if (strstr(flags, word) != NULL && !json_is_boolean(value))
 		return "true or false";
-	if (strcmp(name, "after") == 0 && !json_is_string(value) && !json_is_integer(value))
-		return "the next of the last answer";
-	return NULL;
+	if (strcmp(name, "limit") == 0 && (json_integer_value(value) < 1 || json_integer_value(value) > PAGE_MOST))
+		return "a number from 1 to 1000";
+	return strcmp(name, "after") == 0 && !is_next(value) ? "the next of the last answer" : NULL;
 }
 
 static int

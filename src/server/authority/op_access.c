@@ -61,6 +61,8 @@ read_common(struct work *w, struct credential_row *r, struct err *e)
 	if (expires != NULL) {
 		if ((rc = clock_parse_duration(&life, expires, e)) != 0)
 			return rc;
+		if (life == 0)
+			return err_set(e, E_USAGE, "credential: expires '%.40s': it would be over before it is told", expires);
 		r->expires_at = r->created_at + life;
 	}
 	return 0;
@@ -96,6 +98,22 @@ read_value(struct work *w, struct credential_row *r, char *value, size_t size, s
 	return 0;
 }
 
+/* A credential for one label alone that does not take its kind would let nobody in. */
+static int
+check_taken(const struct work *w, const struct credential_row *r, struct err *e)
+{
+	static const struct { const char *kind, *accept; unsigned way; } ways[] = {
+		{ "code", "code", WAY_CODE }, { "password", "basic", WAY_BASIC }, { "secret", "secret", WAY_SECRET },
+	};
+	const struct label *l = r->label[0] != 0 ? fleet_label(w->a->fleet, r->label) : NULL;
+
+	for (size_t i = 0; l != NULL && i < N_OF(ways); i++)
+		if (strcmp(ways[i].kind, r->kind) == 0 && (l->rule.accept & ways[i].way) == 0)
+			return err_set(e, E_USAGE, "credential: label '%s' takes no %ss: its accept has no %s; see 'estuary label set'",
+			    l->name, r->kind, ways[i].accept);
+	return 0;
+}
+
 static int
 credential_add(struct work *w, json_t **result, struct err *e)
 {
@@ -104,7 +122,7 @@ credential_add(struct work *w, json_t **result, struct err *e)
 	int rc;
 
 	if ((rc = read_common(w, &r, e)) != 0 || (rc = read_value(w, &r, value, sizeof(value), e)) != 0 ||
-	    (rc = credential_row_insert(w->a->db, &r, e)) != 0)
+	    (rc = check_taken(w, &r, e)) != 0 || (rc = credential_row_insert(w->a->db, &r, e)) != 0)
 		return rc;
 	*result = credential_json(&r);
 	json_setf(*result, "secret", "%s", value);

@@ -165,6 +165,33 @@ device_retire(struct work *w, json_t **result, struct err *e)
 	return set_state(w, r.name, "retired", "device.retired", result, e);
 }
 
+/* RFC 5280 5.3.1, but for certificateHold and removeFromCRL (nothing is released yet) and aACompromise. */
+static const struct { const char *name; int code; } reasons[] = {
+	{ "unspecified", 0 }, { "keyCompromise", 1 }, { "cACompromise", 2 }, { "affiliationChanged", 3 },
+	{ "superseded", 4 }, { "cessationOfOperation", 5 }, { "privilegeWithdrawn", 9 },
+};
+
+static int
+reason_code(const char *name, int *code, struct err *e)
+{
+	for (size_t i = 0; i < N_OF(reasons); i++)
+		if (strcmp(reasons[i].name, name) == 0) {
+			*code = reasons[i].code;
+			return 0;
+		}
+	return err_set(e, E_USAGE, "cert.revoke: reason '%.40s': expected unspecified, keyCompromise, cACompromise, "
+	    "affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn", name);
+}
+
+static const char *
+reason_name(int code)
+{
+	for (size_t i = 0; i < N_OF(reasons); i++)
+		if (reasons[i].code == code)
+			return reasons[i].name;
+	return "unspecified";
+}
+
 static json_t *
 whole_cert_json(const struct authority *a, const struct cert_row *r)
 {
@@ -184,7 +211,7 @@ whole_cert_json(const struct authority *a, const struct cert_row *r)
 	if (cert_parse(&c, der, NULL) == 0)
 		json_setf(v, "key", "%s", key_type_name(c.key_type));
 	json_object_set_new(v, "revoked_at", json_integer(r->revoked_at));
-	json_object_set_new(v, "revoked_reason", json_integer(r->revoked_reason));
+	json_setf(v, "revoked_reason", "%s", r->revoked_at != 0 ? reason_name(r->revoked_reason) : "");
 	return v;
 }
 
@@ -225,24 +252,6 @@ cert_show(struct work *w, json_t **result, struct err *e)
 	return rc;
 }
 
-/* RFC 5280 5.3.1, but for certificateHold and removeFromCRL (nothing is released yet) and aACompromise. */
-static const struct { const char *name; int code; } reasons[] = {
-	{ "unspecified", 0 }, { "keyCompromise", 1 }, { "cACompromise", 2 }, { "affiliationChanged", 3 },
-	{ "superseded", 4 }, { "cessationOfOperation", 5 }, { "privilegeWithdrawn", 9 },
-};
-
-static int
-reason_code(const char *name, int *code, struct err *e)
-{
-	for (size_t i = 0; i < N_OF(reasons); i++)
-		if (strcmp(reasons[i].name, name) == 0) {
-			*code = reasons[i].code;
-			return 0;
-		}
-	return err_set(e, E_USAGE, "cert.revoke: reason '%.40s': expected unspecified, keyCompromise, cACompromise, "
-	    "affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn", name);
-}
-
 static int
 cert_revoke(struct work *w, json_t **result, struct err *e)
 {
@@ -277,6 +286,8 @@ cert_request(struct work *w, json_t **result, struct err *e)
 		return err_set(e, E_NOTFOUND, "ca '%.64s': there is none; name one with ca", ca);
 	if (life != NULL && (rc = clock_parse_duration(&as.lifetime_s, life, e)) != 0)
 		return rc;
+	if (life != NULL && as.lifetime_s < PROFILE_LIFETIME_MIN)
+		return err_set(e, E_USAGE, "cert.request: lifetime '%.40s': expected %ds or more", life, PROFILE_LIFETIME_MIN);
 	if (w->body.n == 0)
 		return err_set(e, E_USAGE, "cert.request: needs 'csr'");
 	w->as_operator = as;
