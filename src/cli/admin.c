@@ -216,6 +216,10 @@ const struct verb admin_verbs[] = {
 	{ .group = "operator", .name = "list", .help = "List the operators", .run = op_verb, .op = "operator.list",
 	  .more = op_opts,
 	  .columns = COLUMNS({ "NAME" }, { "CREATED", "created_at", COL_TIME }, { "LAST USED", NULL, COL_TIME }) },
+	{ .group = "operator", .name = "remove", .help = "Remove an operator; the token is worthless at once", .run = op_verb,
+	  .op = "operator.remove",
+	  .text = "The last operator stays. To replace a token that others may have, add an operator under another name first.",
+	  .pos = NAME_ARG("The operator"), .more = op_opts },
 
 	{ .group = "server", .name = "status", .help = "Say how the server does; exit 69 when it is not ready", .run = op_verb,
 	  .op = "server.status", .more = op_opts, .judge = judge_status },

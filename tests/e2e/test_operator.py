@@ -20,7 +20,7 @@ VERBS = {
     "trust.add": "name", "trust.list": None, "trust.show": "name", "trust.remove": "name",
     "device.list": None, "device.show": "name", "device.release": "name", "device.retire": "name",
     "cert.list": None, "cert.show": "serial", "cert.request": "csr", "cert.revoke": "serial", "crl.publish": "ca",
-    "operator.add": "name", "operator.list": None, "audit.list": None, "audit.show": "id", "audit.why": "request_id",
+    "operator.add": "name", "operator.list": None, "operator.remove": "name", "audit.list": None, "audit.show": "id", "audit.why": "request_id",
     "audit.verify": None, "event.list": None,
     "dps.show": None, "hub.add": "name", "hub.set": "name", "hub.list": None, "hub.remove": "name", "hub.modules": "device",
     "group.ca_add": "name", "group.ca_verify": "name", "group.ca_list": None, "group.ca_show": "name", "group.ca_remove": "name",
@@ -172,6 +172,28 @@ def test_a_token_opens_the_operators_listener(server):
 def test_without_a_right_token_the_operators_listener_stays_shut(server, headers):
     status, body, head = remote(server, headers)
     assert status == 401 and not body["ok"] and body["error"]["code"] == "auth" and "WWW-Authenticate" in head
+
+
+def test_the_token_of_an_operator_who_was_removed_opens_nothing(server):
+    name = fresh_name("op")
+    headers = {"Authorization": f"Bearer {server.op('operator.add', name=name)['token']}"}
+    assert remote(server, headers)[0] == 200
+    assert server.op("operator.remove", name=name) == {}
+    status, body, _ = remote(server, headers)
+    assert status == 401 and body["error"]["code"] == "auth"
+    assert name not in [o["name"] for o in server.op("operator.list")["items"]]
+    assert server.op("audit.list", limit=1)["items"][0]["text"] == f"operator.remove {name}"
+    refused(server, "operator.remove", "not-found", name=name)
+    assert server.op("operator.add", name=name)["token"] not in headers["Authorization"]
+
+
+def test_the_last_operator_stays(fresh_server):
+    server = fresh_server()
+    server.op("operator.add", name="second")
+    server.cli("operator", "remove", "second")
+    assert "is the last one" in refused(server, "operator.remove", "policy", name="operator")
+    token = server.info["operator_token"]
+    assert remote(server, {"Authorization": f"Bearer {token}"})[0] == 200
 
 
 def test_the_actor_cannot_be_named_by_the_message(server):

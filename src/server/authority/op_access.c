@@ -305,6 +305,14 @@ operator_add(struct work *w, json_t **result, struct err *e)
 	return 0;
 }
 
+/* A token is looked for in the store with each message: the operator's is worthless once this is committed. */
+static int
+operator_remove(struct work *w, json_t **result, struct err *e)
+{
+	(void)result;
+	return operator_row_remove(w->a->db, op_arg(w, "name", ""), e);
+}
+
 static int
 add_operator(void *ctx, struct operator_row *r)
 {
@@ -337,5 +345,6 @@ const struct verb op_access_verbs[] = {
 	{ "trust.remove", VERB_WRITE, "name!", anchor_remove },
 	{ "operator.add", VERB_WRITE, "name!", operator_add },
 	{ "operator.list", VERB_READ, "", operator_list },
+	{ "operator.remove", VERB_WRITE, "name!", operator_remove },
 	{ NULL, 0, NULL, NULL },
 };

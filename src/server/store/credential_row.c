@@ -255,6 +255,23 @@ operator_row_by_token(struct db *d, const char *token_hash, int64_t now, struct 
 }
 
 int
+operator_row_remove(struct db *d, const char *name, struct err *e)
+{
+	int rc = db_run(d, e, "DELETE FROM operator WHERE name = ?", "s", name);
+	struct query q;
+
+	if (rc == 0 && db_changes(d) == 0)
+		return err_set(e, E_NOTFOUND, "operator '%s': there is none; see 'estuary operator list'", name);
+	if (rc != 0 || (rc = query_open(&q, d, e, "SELECT 1 FROM operator LIMIT 1", "")) != 0)
+		return rc;
+	rc = query_next(&q, e);
+	query_close(&q);
+	if (rc == 0)
+		return err_set(e, E_POLICY, "operator '%s': is the last one; 'estuary operator add' makes another first", name);
+	return rc < 0 ? rc : 0;
+}
+
+int
 operator_row_each(struct db *d, int (*fn)(void *ctx, struct operator_row *r), void *ctx, struct err *e)
 {
 	struct operator_row r;

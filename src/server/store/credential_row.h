@@ -51,6 +51,8 @@ struct operator_row {
 };
 int operator_row_insert(struct db *d, const char *name, const char *token_hash, int64_t now, struct err *e) MUST_CHECK;
 int operator_row_by_token(struct db *d, const char *token_hash, int64_t now, struct operator_row *r, struct err *e) MUST_CHECK;
+/* Its token opens nothing from the commit on.  E_NOTFOUND; E_POLICY: it is the last one. */
+int operator_row_remove(struct db *d, const char *name, struct err *e) MUST_CHECK;
 int operator_row_each(struct db *d, int (*fn)(void *ctx, struct operator_row *r), void *ctx, struct err *e) MUST_CHECK;
 
 #endif

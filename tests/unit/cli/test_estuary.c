@@ -25,7 +25,7 @@ every_message_of_the_protocol_has_its_verb(void **state)
 		"profile.create", "profile.set", "label.list", "label.show", "label.create", "label.set",
 		"credential.add", "credential.list", "credential.show", "credential.disable", "trust.add",
 		"trust.list", "trust.show", "trust.remove", "device.list", "device.show", "device.release", "device.retire",
-		"cert.list", "cert.show", "cert.request", "cert.revoke", "crl.publish", "operator.add",
+		"cert.list", "cert.show", "cert.request", "cert.revoke", "crl.publish", "operator.add", "operator.remove",
 		"operator.list", "audit.list", "audit.show", "audit.why", "audit.verify", "event.list",
 		"hub.add", "hub.set", "hub.list", "hub.remove", "hub.modules", "group.ca_add", "group.ca_verify", "group.ca_list",
 		"group.ca_show", "group.ca_remove", "group.create", "group.set", "group.list", "group.show", "group.remove",
