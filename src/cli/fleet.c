@@ -110,8 +110,7 @@ const struct verb fleet_verbs[] = {
 	  .pos = NAME_ARG("The device"), .more = op_opts, .print = print_device },
 	{ .group = "device", .name = "retire", .help = "Keep a device out, until it is released", .run = op_verb, .op = "device.retire",
 	  .text = "This server then issues and renews nothing for it and takes it at no hub. Its certificates stay good for others "
-	      "who trust the CA, and for other names at a label with --reenrol off: revoke those that must not be taken there "
-	      "('estuary cert revoke').",
+	      "who trust the CA: revoke those that must not be taken there ('estuary cert revoke').",
 	  .pos = NAME_ARG("The device"), .more = op_opts, .print = print_device },
 
 	{ .group = "cert", .name = "list", .help = "List certificates", .run = op_verb, .op = "cert.list",

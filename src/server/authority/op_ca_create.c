@@ -224,7 +224,7 @@ give_up(struct work *w, const struct err *e)
 		return;
 	}
 	wire_put_str(&body, p->key_id);
-	sign_ask(w->a, SIGNER_KEY_DROP, bytes_of_buf(&body), on_dropped, w);
+	sign_ask(w->a, PROTO_KEY_DROP, bytes_of_buf(&body), on_dropped, w);
 }
 
 /* What was asked for and cannot be below this parent. */

@@ -47,7 +47,8 @@ enum proto_type {
 	PROTO_KEY,            /* signer -> authority: str key id, u8 enum key_type, bytes SPKI */
 	PROTO_SIGN,           /* str key id, u8 enum proto_what, bytes TBS */
 	PROTO_SIGNED,         /* signer -> authority: bytes signature */
-	PROTO_SIGN_REFUSED,   /* signer -> authority: i32 err_code, str why; the answer to KEYGEN, KEY_GET or SIGN */
+	PROTO_SIGN_REFUSED,   /* signer -> authority: i32 err_code, str why; the answer to KEYGEN, KEY_GET, SIGN or KEY_DROP */
+	PROTO_KEY_DROP,       /* str key id; answered by PROTO_KEY, of the key that is gone: one that may be in use stays, see custody_drop() */
 	/* authority -> courier */
 	PROTO_FETCH = 120,    /* str https URL, bytes JSON: to be sent there by POST */
 	PROTO_FETCHED,        /* courier -> authority: u8 tried, u32 HTTP status (0: no answer), str why ("" for 200), bytes body of a 200 */

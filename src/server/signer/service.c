@@ -176,7 +176,7 @@ static const struct pipe_permit permits[] = {
 	{ PROTO_KEYGEN, "KEYGEN", on_keygen },
 	{ PROTO_KEY_GET, "KEY_GET", on_key_get },
 	{ PROTO_SIGN, "SIGN", on_sign },
-	{ SIGNER_KEY_DROP, "KEY_DROP", on_key_drop },
+	{ PROTO_KEY_DROP, "KEY_DROP", on_key_drop },
 	{ 0 },
 };
 

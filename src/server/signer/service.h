@@ -6,12 +6,6 @@
 #include "core/sys/pipe.h"
 #include "server/proto/proto.h"
 
-/*
- * authority -> signer: str key id.  Answered by PROTO_KEY, of the key that is gone, or PROTO_SIGN_REFUSED: a key that
- * may be in use stays, see custody_drop().
- */
-#define SIGNER_KEY_DROP 106u
-
 #define SIGNER_TBS_MAX (PIPE_MAX - 1024) /* octets to be signed: the longest CRL, and room for its head */
 
 struct signer;

@@ -278,15 +278,15 @@ a_key_is_dropped_until_it_has_signed_for_others(void **state)
 	assert_int_equal(ask_keygen(&want), PROTO_KEY);
 	build_cert(&tbs, clock_now(), DAYS, false);
 	assert_int_equal(ask_sign("issuing", PROTO_WHAT_CERT, bytes_of_buf(&tbs)), PROTO_SIGNED);
-	assert_int_equal(ask_by_id(SIGNER_KEY_DROP, "issuing"), PROTO_KEY);
+	assert_int_equal(ask_by_id(PROTO_KEY_DROP, "issuing"), PROTO_KEY);
 	(void)answered_key("issuing", KEY_EC_P256);
 	assert_int_equal(ask_key("issuing"), PROTO_SIGN_REFUSED);
-	assert_int_equal(ask_by_id(SIGNER_KEY_DROP, "issuing"), PROTO_SIGN_REFUSED);
+	assert_int_equal(ask_by_id(PROTO_KEY_DROP, "issuing"), PROTO_SIGN_REFUSED);
 	assert_int_equal(refused_code(), E_NOTFOUND);
 	assert_int_equal(ask_keygen(&want), PROTO_KEY);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(ask_sign("issuing", PROTO_WHAT_CERT, bytes_of_buf(&tbs)), PROTO_SIGNED);
-	assert_int_equal(ask_by_id(SIGNER_KEY_DROP, "issuing"), PROTO_SIGN_REFUSED);
+	assert_int_equal(ask_by_id(PROTO_KEY_DROP, "issuing"), PROTO_SIGN_REFUSED);
 	assert_int_equal(refused_code(), E_POLICY);
 	assert_int_equal(ask_key("issuing"), PROTO_KEY);
 }
@@ -304,7 +304,7 @@ malformed_messages_are_refused(void **state)
 	assert_int_equal(refused_code(), E_FORMAT);
 	assert_int_equal(ask(PROTO_SIGN, &body), PROTO_SIGN_REFUSED);
 	assert_int_equal(refused_code(), E_FORMAT);
-	assert_int_equal(ask(SIGNER_KEY_DROP, &body), PROTO_SIGN_REFUSED);
+	assert_int_equal(ask(PROTO_KEY_DROP, &body), PROTO_SIGN_REFUSED);
 	assert_int_equal(refused_code(), E_FORMAT);
 }
 
