@@ -63,7 +63,7 @@ err_prefix(struct err *e, enum err_code code, const char *fmt, ...)
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	memcpy(old, e->msg, sizeof(old));
-	return err_set(e, e->code, "%s: %.*s", text, (int)sizeof(old) - 210, old);
+	return err_set(e, e->code, "%s: %s", text, old);
 }
 
 const struct err_row *

@@ -48,6 +48,21 @@ a_prefix_goes_in_front_and_keeps_the_code(void **state)
 }
 
 static void
+a_message_that_fits_behind_its_prefix_is_not_cut(void **state)
+{
+	struct err e = { 0 };
+	char text[301];
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = 0;
+	(void)err_set(&e, E_FORMAT, "%s", text);
+	(void)err_prefix(&e, E_FORMAT, "file");
+	assert_int_equal(strncmp(e.msg, "file: ", 6), 0);
+	assert_string_equal(e.msg + 6, text);
+}
+
+static void
 long_messages_are_cut_not_overrun(void **state)
 {
 	struct err e = { 0 };
@@ -106,6 +121,7 @@ main(void)
 		cmocka_unit_test(an_error_is_its_code_and_one_line),
 		cmocka_unit_test(the_system_s_reason_follows_and_errno_is_kept),
 		cmocka_unit_test(a_prefix_goes_in_front_and_keeps_the_code),
+		cmocka_unit_test(a_message_that_fits_behind_its_prefix_is_not_cut),
 		cmocka_unit_test(long_messages_are_cut_not_overrun),
 		cmocka_unit_test(every_code_has_a_row_of_its_own),
 		cmocka_unit_test(an_unknown_code_counts_as_io),
