@@ -30,21 +30,23 @@ file_read(struct buf *out, const char *path, size_t max, struct err *e)
 	uint8_t chunk[16384];
 	size_t all = 0;
 	ssize_t n;
+	int r = 0;
 
 	if (fd < 0)
 		return err_errno(e, errno == ENOENT ? E_NOTFOUND : E_IO, "%s", path);
-	while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
+	while (r == 0 && (n = read(fd, chunk, sizeof(chunk))) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
+		all += n > 0 ? (size_t)n : 0;
 		if (n < 0)
-			return err_errno(e, E_IO, "%s", path);
-		all += (size_t)n;
-		if (all > max)
-			return err_set(e, E_TOOBIG, "%s: more than %zu octets", path, max);
-		buf_put(out, chunk, (size_t)n);
+			r = err_errno(e, E_IO, "%s", path);
+		else if (all > max)
+			r = err_set(e, E_TOOBIG, "%s: more than %zu octets", path, max);
+		else
+			buf_put(out, chunk, (size_t)n);
 	}
 	mem_wipe(chunk, sizeof(chunk)); /* it may have been a key */
-	return buf_check(out, path, e);
+	return r != 0 ? r : buf_check(out, path, e);
 }
 
 static int

@@ -132,12 +132,14 @@ int
 custody_seal(struct buf *out, const struct custody_key *k, struct bytes iv, struct bytes aad, struct bytes plain,
     struct err *e)
 {
+	AUTO_BUF sealed = { 0 };
 	int r = check_aead(k, iv, plain.n, e);
 
-	if (r != 0)
+	if (r != 0 || (r = k->ops->seal(&sealed, k, iv, aad, plain, e)) != 0)
 		return r;
 	buf_put_u8(out, SEALED_CURRENT);
-	return k->ops->seal(out, k, iv, aad, plain, e);
+	buf_put_bytes(out, bytes_of_buf(&sealed));
+	return 0;
 }
 
 int

@@ -61,13 +61,30 @@ check_name(const char *name, struct err *e)
 
 /* --- reading --- */
 
+/* The octets of an open file, to its end; on the way they pass a place of which nothing must stay. */
+static int
+read_all(struct buf *out, int fd, const char *name, struct err *e)
+{
+	uint8_t chunk[4096];
+	ssize_t n;
+	int r = 0;
+
+	while (r == 0 && (n = read(fd, chunk, sizeof(chunk))) != 0) {
+		if (n > 0)
+			buf_put(out, chunk, (size_t)n);
+		else if (errno != EINTR)
+			r = err_errno(e, E_IO, "%s", name);
+	}
+	mem_wipe(chunk, sizeof(chunk));
+	return r;
+}
+
 /* The whole of an open file, when it is a regular one of a reasonable size. */
 static int
 read_open(struct buf *out, int fd, const char *name, struct err *e)
 {
-	uint8_t chunk[4096];
 	struct stat st;
-	ssize_t n;
+	int r;
 
 	if (fstat(fd, &st) != 0)
 		return err_errno(e, E_IO, "%s", name);
@@ -75,14 +92,8 @@ read_open(struct buf *out, int fd, const char *name, struct err *e)
 		return err_set(e, E_FORMAT, "%s: not a regular file", name);
 	if (st.st_size > (off_t)FILE_MAX)
 		return err_set(e, E_FORMAT, "%s: larger than a key", name);
-	while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_errno(e, E_IO, "%s", name);
-		buf_put(out, chunk, (size_t)n);
-	}
-	mem_wipe(chunk, sizeof(chunk));
+	if ((r = read_all(out, fd, name, e)) != 0)
+		return r;
 	return buf_check(out, name, e) == 0 ? 0 : err_set(e, E_FORMAT, "%s: larger than a key", name);
 }
 
@@ -293,11 +304,11 @@ quarantine(struct custody *c, const char *name, int64_t now, char *where, size_t
 			(void)snprintf(to, sizeof(to), "%s.%" PRId64, name, now);
 		else
 			(void)snprintf(to, sizeof(to), "%s.%" PRId64 "-%d", name, now, i);
+		if (r != E_EXISTS)
 		r = put_at(f->keys, name, f->quarantine, to, RENAME_NOREPLACE, e);
-		if (r != E_EXISTS) {
+		if (r == 0)
 			(void)snprintf(where, size, "%s/quarantine/%s", f->home, to);
 			return r;
-		}
 		r = 0;
 	}
 	return r != 0 ? r : err_set(e, E_IO, "%s: set aside too often", name);

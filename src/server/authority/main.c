@@ -100,9 +100,8 @@ on_start(void *ctx, struct err *e)
 	if ((rc = file_lock(&a->lock, path, e)) != 0)
 		return err_prefix(e, (enum err_code)rc, "another authority has the store still");
 	(void)snprintf(path, sizeof(path), "%s/store/estuary.db", a->settings.dir);
-	if ((rc = db_open(&a->db, path, e)) != 0 || (rc = load_key(a, key, e)) != 0 ||
-	    (rc = fleet_open(&a->fleet, a->db, key, e)) != 0)
-		return rc;
+	if ((rc = db_open(&a->db, path, e)) == 0 && (rc = load_key(a, key, e)) == 0)
+		rc = fleet_open(&a->fleet, a->db, key, e);
 	mem_wipe(key, sizeof(key));
 	a->store_ok = true;
 	a->started_at = clock_now();
@@ -116,6 +115,8 @@ on_start(void *ctx, struct err *e)
 	a->tick = loop_timer_new(a->loop, on_tick, a);
 	loop_timer_in(a->tick, 200);
 	return 0;
+	if (rc != 0)
+		return rc;
 }
 
 static const struct sandbox *

@@ -335,13 +335,15 @@ keep_and_restore_bring_the_same_key_back(void **state)
 static void
 what_is_set_aside_is_kept_told_and_given_up_on_demand(void **state)
 {
-	char first[256], second[256], where[256];
+	char first[256], second[256], where[256] = "";
 	struct custody_entry list[8];
 	size_t n = 0;
 	struct err e;
 
 	(void)state;
 	assert_int_equal(c->ops->quarantined(c, NAME, where, sizeof(where), &e), E_NOTFOUND);
+	assert_int_equal(c->ops->quarantine(c, NAME, 1700000000, where, sizeof(where), &e), E_NOTFOUND);
+	assert_string_equal(where, "");
 	put("keys", NAME, bytes_of("-----BEGIN nothing"), 0600);
 	assert_int_equal(c->ops->quarantine(c, NAME, 1700000000, first, sizeof(first), &e), 0);
 	put("keys", NAME, bytes_of("-----BEGIN nothing either"), 0600);
