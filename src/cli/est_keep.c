@@ -101,9 +101,9 @@ static int
 write_key(const char *path, const struct key *key, struct err *e)
 {
 	AUTO_BUF pem = { 0 };
+	int r = key_to_pem(&pem, key, e);
 
-	key_to_pem(&pem, key);
-	return target_write(path, bytes_of_buf(&pem), 0600, NULL, e);
+	return r != 0 ? r : target_write(path, bytes_of_buf(&pem), 0600, NULL, e);
 }
 
 /* Steps 2 and 3. */
@@ -183,9 +183,8 @@ est_keep_finish(
 		AUTO(key) there = NULL;
 
 		r = key == NULL ? read_key(&there, k->key, e) : 0;
-		if (r != 0)
+		if (r != 0 || (r = key_to_pem(&both, key != NULL ? key : there, e)) != 0)
 			return r;
-		key_to_pem(&both, key != NULL ? key : there);
 		buf_put_bytes(&both, cert_pem);
 		r = target_write(k->cert, bytes_of_buf(&both), 0600, NULL, e);
 	} else {

@@ -298,8 +298,7 @@ make_tls(struct broker *b, struct err *e)
 	    (r = cert_parse(&c, bytes_of_buf(&leaf), e)) != 0)
 		return r;
 	b->not_after = c.not_after;
-	key_to_pem(&b->tls, k);
-	return 0;
+	return key_to_pem(&b->tls, k, e);
 }
 
 /* --- what is written --- */

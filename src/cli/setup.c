@@ -174,9 +174,7 @@ tls_key(struct key **out, struct setup *s, bool fresh, struct buf *pem, struct e
 	if (r != E_NOTFOUND)
 		return r;
 	r = key_generate(out, KEY_EC_P256, e);
-	if (r == 0)
-		key_to_pem(pem, *out);
-	return r;
+	return r != 0 ? r : key_to_pem(pem, *out, e);
 }
 
 static int

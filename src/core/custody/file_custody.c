@@ -197,11 +197,8 @@ create_pair(struct custody *c, const char *name, enum key_type type, struct err 
 	AUTO_BUF pem = { 0 };
 	int r = key_generate(&pair, type, e);
 
-	if (r != 0)
+	if (r != 0 || (r = key_to_pem(&pem, pair, e)) != 0)
 		return r;
-	key_to_pem(&pem, pair);
-	if (pem.n == 0)
-		return err_set(e, E_CRYPTO, "key: cannot be written as PEM");
 	return write_key(files_of(c), "keys", name, bytes_of_buf(&pem), e);
 }
 
@@ -304,10 +301,10 @@ quarantine(struct custody *c, const char *name, int64_t now, char *where, size_t
 			(void)snprintf(to, sizeof(to), "%s.%" PRId64, name, now);
 		else
 			(void)snprintf(to, sizeof(to), "%s.%" PRId64 "-%d", name, now, i);
-		if (r != E_EXISTS)
 		r = put_at(f->keys, name, f->quarantine, to, RENAME_NOREPLACE, e);
 		if (r == 0)
 			(void)snprintf(where, size, "%s/quarantine/%s", f->home, to);
+		if (r != E_EXISTS)
 			return r;
 		r = 0;
 	}

@@ -44,8 +44,8 @@ struct key;
 int key_generate(struct key **out, enum key_type t, struct err *e) MUST_CHECK;
 int key_from_pem(struct key **out, struct bytes pem, struct err *e) MUST_CHECK; /* PKCS#8 or traditional, not encrypted */
 int key_from_evp(struct key **out, EVP_PKEY *pkey, struct err *e) MUST_CHECK;   /* takes a reference */
-/* PKCS#8 PEM; nothing when its provider keeps it; out should be freed (it wipes). */
-void key_to_pem(struct buf *out, const struct key *k);
+/* Append PKCS#8 PEM; out should be freed (it wipes).  E_CRYPTO, and nothing is appended, when its provider keeps it. */
+int key_to_pem(struct buf *out, const struct key *k, struct err *e) MUST_CHECK;
 void key_free(struct key *k);
 AUTO_DEFINE(key, key_free)
 enum key_type key_get_type(const struct key *k);

@@ -149,8 +149,8 @@ key_from_pem(struct key **out, struct bytes pem, struct err *e)
 	return key_from_evp(out, pkey, e);
 }
 
-void
-key_to_pem(struct buf *out, const struct key *k)
+int
+key_to_pem(struct buf *out, const struct key *k, struct err *e)
 {
 	AUTO_OSSL(BIO) bio = BIO_new(BIO_s_mem());
 	char *p = NULL;
@@ -158,12 +158,13 @@ key_to_pem(struct buf *out, const struct key *k)
 
 	/* BIO_s_mem() wipes what it held when it is freed. */
 	if (bio == NULL ||
-	    PEM_write_bio_PKCS8PrivateKey(bio, k->pkey, NULL, NULL, 0, NULL, NULL) != 1) {
-		(void)err_ossl(NULL, E_CRYPTO, "");
-		return;
-	}
+	    PEM_write_bio_PKCS8PrivateKey(bio, k->pkey, NULL, NULL, 0, NULL, NULL) != 1)
+		return err_ossl(e, E_CRYPTO, "key: cannot be written as PEM");
 	n = BIO_get_mem_data(bio, &p);
+	if (n <= 0)
+		return err_set(e, E_CRYPTO, "key: cannot be written as PEM");
 	buf_put(out, p, (size_t)n);
+	return 0;
 }
 
 void

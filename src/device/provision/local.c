@@ -23,7 +23,7 @@ add_names(struct sans *out, struct task_result *r, const json_t *args)
 
 /* What the original's requests say, and names beside the CN where they are given. */
 static int
-make(struct key **key, struct buf *csr, struct task_result *r, const json_t *args)
+make(struct key **key, struct buf *pem, struct buf *csr, struct task_result *r, const json_t *args)
 {
 	static struct name subject;
 	static struct sans sans;
@@ -42,6 +42,8 @@ make(struct key **key, struct buf *csr, struct task_result *r, const json_t *arg
 		return rc;
 	rc = key_generate(key, KEY_RSA_2048, &e);
 	if (rc == 0)
+		rc = key_to_pem(pem, *key, &e);
+	if (rc == 0)
 		rc = csr_build(csr, &want, *key, &e);
 	return rc == 0 ? 0 : task_fail(r, TASK_BAD_TASK, (enum err_code)rc, "local identity: %s", e.msg);
 }
@@ -54,10 +56,9 @@ local_id_run(struct task_result *r, const json_t *args)
 	AUTO_BUF pem = { 0 };
 	int64_t not_after = 0;
 
-	if (make(&key, &csr, r, args) != 0 ||
+	if (make(&key, &pem, &csr, r, args) != 0 ||
 	    certs_issue(r, args, json_str(args, "id", ""), bytes_of_buf(&csr), key_spki(key), &not_after) != 0)
 		return;
-	key_to_pem(&pem, key);
 	json_setf(r->value, "key", "%s", buf_str(&pem));
 	(void)json_object_set_new(r->value, "not_after", json_integer(not_after));
 }

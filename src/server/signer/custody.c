@@ -227,8 +227,9 @@ write_files(const struct custody *c, const struct custody_key *k, struct err *e)
 	r = file_write(path_of(&limits_path, c, k->id, ".limits"), bytes_of_buf(&text), 0600, e);
 	if (r != 0)
 		return r;
-	key_to_pem(&pem, k->key);
-	r = file_write(path_of(&pem_path, c, k->id, ".pem"), bytes_of_buf(&pem), 0600, e);
+	r = key_to_pem(&pem, k->key, e);
+	if (r == 0)
+		r = file_write(path_of(&pem_path, c, k->id, ".pem"), bytes_of_buf(&pem), 0600, e);
 	if (r != 0)
 		(void)unlink(buf_str(&limits_path));
 	return r;

@@ -192,7 +192,7 @@ a_run_that_ended_after_the_one_file_is_finished(void **state)
 	(void)state;
 	assert_int_equal(est_keep_new_key(&m.key, &flag, &k, KEY_EC_P256, NULL), 0);
 	m.der = mint(&(struct mint){ .cn = "b", .key = m.key }).der;
-	key_to_pem(&both, m.key);
+	assert_int_equal(key_to_pem(&both, m.key, NULL), 0);
 	mint_pem(&both, &m, NULL);
 	mint_must(file_write(k.cert, bytes_of_buf(&both), 0600, NULL));
 	assert_int_equal(est_keep_recover(&k, &flag, NULL), 0);

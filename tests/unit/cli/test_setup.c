@@ -33,7 +33,7 @@ make(struct made *m, const char *first, const char *second)
 
 	*m = (struct made){ 0 };
 	assert_int_equal(key_generate(&m->key, KEY_EC_P256, &e), 0);
-	key_to_pem(&m->key_pem, m->key);
+	assert_int_equal(key_to_pem(&m->key_pem, m->key, NULL), 0);
 	assert_int_equal(name_add(&subject, OID_CN, "est.example", &e), 0);
 	name_encode(&name, &subject);
 	assert_int_equal(sans_add_text(&sans, first, &e), 0);

@@ -178,8 +178,8 @@ a_pair_whose_halves_do_not_fit_is_damaged(void **state)
 	(void)state;
 	assert_int_equal(key_generate(&a, KEY_EC_P256, &e), 0);
 	assert_int_equal(key_generate(&b, KEY_EC_P256, &e), 0);
-	key_to_pem(&pem_a, a);
-	key_to_pem(&pem_b, b);
+	assert_int_equal(key_to_pem(&pem_a, a, NULL), 0);
+	assert_int_equal(key_to_pem(&pem_b, b, NULL), 0);
 	assert_int_equal(pem_a.n, pem_b.n);
 	buf_put_bytes(&mixed, bytes_slice(bytes_of_buf(&pem_a), 0, 28 + 65 + 33)); /* through the private octets */
 	buf_put_bytes(&mixed, bytes_slice(bytes_of_buf(&pem_b), mixed.n, pem_b.n));
@@ -426,7 +426,7 @@ a_preloaded_file_may_be_a_traditional_pem_behind_a_link(void **state)
 	(void)snprintf(target, sizeof(target), "%s/preloaded", top);
 	(void)snprintf(linked, sizeof(linked), "%s/link", top);
 	assert_int_equal(key_generate(&made, KEY_EC_P256, &e), 0);
-	key_to_pem(&pem, made);
+	assert_int_equal(key_to_pem(&pem, made, NULL), 0);
 	assert_int_equal(file_write(target, bytes_of_buf(&pem), 0444, &e), 0);
 	assert_int_equal(symlink(target, linked), 0);
 	assert_int_equal(file_custody_load(&k, linked, CUSTODY_PAIR, &e), 0);

@@ -24,7 +24,7 @@ new_pair(enum key_type t)
 	struct err e;
 
 	assert_int_equal(key_generate(&k, t, &e), 0);
-	key_to_pem(&pem, k);
+	assert_int_equal(key_to_pem(&pem, k, NULL), 0);
 	assert_int_equal(soft_key_of_pem(&out, bytes_of_buf(&pem), &e), 0);
 	return out;
 }

@@ -263,7 +263,7 @@ setup(void **state)
 	mint_pem(&w.issuing_pem, &w.issuing, NULL);
 	mint_pem(&w.other_pem, &w.other_root, NULL);
 	mint_pem(&w.device_pem, &w.device, &w.issuing);
-	key_to_pem(&w.device_key, w.device.key);
+	assert_int_equal(key_to_pem(&w.device_key, w.device.key, NULL), 0);
 	*state = &w;
 	return 0;
 }

@@ -44,7 +44,7 @@ house_build(struct house *h)
 	kit_make(&h->stranger, &house_device, NULL);
 	pem_encode(&h->chain_pem, kit_der(&h->server), "CERTIFICATE");
 	pem_encode(&h->chain_pem, kit_der(&h->root), "CERTIFICATE");
-	key_to_pem(&h->key_pem, h->server.key);
+	assert_int_equal(key_to_pem(&h->key_pem, h->server.key, NULL), 0);
 }
 
 static inline void

@@ -331,7 +331,7 @@ a_key_that_is_not_the_certificates_is_refused(void **state)
 	struct fetch f = { .trust_pem = bytes_of_buf(&w->root_pem), .client_cert_pem = buf_str(&w->device_pem) };
 
 	start(&s);
-	key_to_pem(&key, w->root.key);
+	assert_int_equal(key_to_pem(&key, w->root.key, NULL), 0);
 	f.client_key_pem = buf_str(&key);
 	expect_failure(&s, &f, E_FORMAT, "client key");
 	f.client_key_pem = NULL;

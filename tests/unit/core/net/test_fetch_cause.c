@@ -32,7 +32,7 @@ a_client_certificate_that_the_server_refuses_is_told_apart(void **state)
 	AUTO_BUF old_key = { 0 };
 
 	mint_pem(&old_pem, &old, &w->issuing);
-	key_to_pem(&old_key, old.key);
+	assert_int_equal(key_to_pem(&old_key, old.key, NULL), 0);
 	for (size_t i = 0; i < N_OF(versions); i++) {
 		struct server s = { .cert = &w->server, .under = &w->issuing, .max_tls = versions[i],
 			.client_ca = &w->other_root, .client_must = true };

@@ -267,12 +267,28 @@ a_private_key_survives_its_file(void **state)
 		AUTO_BUF pem = { 0 };
 		AUTO(key) back = NULL;
 
-		key_to_pem(&pem, keys[i]);
+		assert_int_equal(key_to_pem(&pem, keys[i], NULL), 0);
 		assert_non_null(strstr(buf_str(&pem), "-----BEGIN PRIVATE KEY-----"));
 		assert_int_equal(key_from_pem(&back, bytes_of_buf(&pem), NULL), 0);
 		assert_true(bytes_equal(key_spki(back), key_spki(keys[i])));
 		assert_int_equal(EVP_PKEY_eq(key_evp(back), key_evp(keys[i])), 1);
 	}
+}
+
+static void
+a_key_whose_private_half_is_not_here_is_not_written(void **state)
+{
+	AUTO_OSSL(EVP_PKEY) pub = NULL;
+	AUTO_BUF pem = { 0 };
+	AUTO(key) k = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(key_public(&pub, types[0], key_spki(keys[0]), NULL), 0);
+	assert_int_equal(key_from_evp(&k, pub, NULL), 0);
+	assert_int_equal(key_to_pem(&pem, k, &e), E_CRYPTO);
+	assert_int_equal(e.code, E_CRYPTO);
+	assert_int_equal(pem.n, 0);
 }
 
 static void
@@ -313,7 +329,7 @@ a_file_with_a_compressed_point_is_read_as_the_same_key(void **state)
 	AUTO(key) back = NULL;
 
 	(void)state;
-	key_to_pem(&pem, keys[0]);
+	assert_int_equal(key_to_pem(&pem, keys[0], NULL), 0);
 	assert_int_equal(key_from_pem(&first, bytes_of_buf(&pem), NULL), 0);
 	assert_int_equal(EVP_PKEY_set_utf8_string_param(key_evp(first), "point-format", "compressed"), 1);
 	put_pem(&back_pem, key_evp(first), false, NULL);
@@ -430,6 +446,7 @@ main(void)
 		cmocka_unit_test(an_algorithm_that_does_not_fit_the_key_is_refused),
 		cmocka_unit_test(signature_algorithms_are_written_with_the_right_parameters),
 		cmocka_unit_test(a_private_key_survives_its_file),
+		cmocka_unit_test(a_key_whose_private_half_is_not_here_is_not_written),
 		cmocka_unit_test(traditional_files_are_read_too),
 		cmocka_unit_test(an_encrypted_file_is_refused_and_nobody_is_asked),
 		cmocka_unit_test(a_file_with_a_compressed_point_is_read_as_the_same_key),

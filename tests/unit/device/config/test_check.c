@@ -19,7 +19,7 @@ keep_key(const char *name, const struct minted *m)
 {
 	AUTO_BUF pem = { 0 };
 
-	key_to_pem(&pem, m->key);
+	assert_int_equal(key_to_pem(&pem, m->key, NULL), 0);
 	scratch_write(name, buf_str(&pem));
 	assert_int_equal(chmod(scratch_path(name), 0600), 0);
 }
