@@ -81,17 +81,21 @@ check_ours(const char *dir, struct err *e)
 	DIR *d = opendir(dir);
 	struct dirent *entry;
 	bool ours = false, empty = true;
+	int r;
 
 	if (d == NULL)
 		return err_errno(e, E_IO, "%s", dir);
-	while ((entry = readdir(d)) != NULL) {
+	while ((errno = 0, entry = readdir(d)) != NULL) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 		empty = false;
 		ours = ours || strncmp(entry->d_name, "quickstart.json", 15) == 0 ||
 		    strcmp(entry->d_name, "estuaryd.toml") == 0;
 	}
+	r = errno != 0 ? err_errno(e, E_IO, "%s", dir) : 0;
 	(void)closedir(d);
+	if (r != 0)
+		return r;
 	if (!empty && !ours)
 		return err_set(e, E_EXISTS, "%s: not empty, and not made by quickstart", dir);
 	return 0;

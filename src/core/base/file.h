@@ -14,7 +14,8 @@ int file_read(struct buf *out, const char *path, size_t max, struct err *e) MUST
 /*
  * Replace path by content: temporary name beside it, write, fsync, rename, fsync
  * of the directory.  After a crash at any point path is wholly old or wholly new.
- * mode is exact (no umask).  Fails with E_IO; path is then as it was.
+ * mode is exact (no umask).  Fails with E_IO; path is then as it was, or, when only the
+ * directory could not be synced, new already, and a crash decides which.
  */
 int file_write(const char *path, struct bytes content, mode_t mode, struct err *e) MUST_CHECK;
 /* Could file_write() begin to write there now?  What it makes beside path goes again.  E_IO. */

@@ -29,9 +29,11 @@ give_contents(int fd, const struct state_owner *o, int depth, struct err *e)
 		(void)close(fd);
 		return err_errno(e, E_IO, "reading a directory");
 	}
-	while (r == 0 && (entry = readdir(d)) != NULL)
+	while (r == 0 && (errno = 0, entry = readdir(d)) != NULL)
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			r = give_entry(dirfd(d), entry->d_name, o, depth, e);
+	if (r == 0 && errno != 0)
+		r = err_errno(e, E_IO, "reading a directory");
 	(void)closedir(d);
 	return r;
 }

@@ -146,8 +146,10 @@ custody_open(struct custody **out, const char *dir, struct err *e)
 		return r;
 	if ((d = opendir(dir)) == NULL)
 		return err_errno(e, E_IO, "%s", dir);
-	while (r == 0 && (f = readdir(d)) != NULL)
+	while (r == 0 && (errno = 0, f = readdir(d)) != NULL)
 		r = read_entry(c, f->d_name, e);
+	if (r == 0 && errno != 0)
+		r = err_errno(e, E_IO, "%s", dir);
 	(void)closedir(d);
 	if (r == 0)
 		*out = TAKE(c);
@@ -213,7 +215,10 @@ check_free(const struct custody *c, const char *id, struct err *e)
 	return 0;
 }
 
-/* Limits first: a key without them signs nothing, so that no crash leaves an unlimited key. */
+/*
+ * Limits first: a key without them signs nothing, so that no crash leaves an unlimited key.  What failed may be there
+ * nevertheless, and goes, the key before its limits.
+ */
 static int
 write_files(const struct custody *c, const struct custody_key *k, struct err *e)
 {
@@ -221,17 +226,19 @@ write_files(const struct custody *c, const struct custody_key *k, struct err *e)
 	AUTO_BUF pem_path = { 0 };
 	AUTO_BUF text = { 0 };
 	AUTO_BUF pem = { 0 };
-	int r;
+	int r = key_to_pem(&pem, k->key, e);
 
-	limits_print(&text, &k->limits);
-	r = file_write(path_of(&limits_path, c, k->id, ".limits"), bytes_of_buf(&text), 0600, e);
 	if (r != 0)
 		return r;
-	r = key_to_pem(&pem, k->key, e);
+	limits_print(&text, &k->limits);
+	r = file_write(path_of(&limits_path, c, k->id, ".limits"), bytes_of_buf(&text), 0600, e);
 	if (r == 0)
 		r = file_write(path_of(&pem_path, c, k->id, ".pem"), bytes_of_buf(&pem), 0600, e);
-	if (r != 0)
-		(void)unlink(buf_str(&limits_path));
+	if (r == 0)
+		return 0;
+	if (pem_path.n != 0)
+		(void)unlink(buf_str(&pem_path));
+	(void)unlink(buf_str(&limits_path));
 	return r;
 }
 

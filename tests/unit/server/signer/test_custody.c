@@ -4,7 +4,48 @@
 
 #include "dir.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <sys/stat.h>
+
+/* Which call from now on fails with EIO; 0: none. */
+static int bad_fsync, bad_readdir;
+
+static void *
+real(const char *name)
+{
+	void *f = dlsym(RTLD_NEXT, name);
+
+	assert_non_null(f);
+	return f;
+}
+
+/* In the place of libc's. */
+int
+fsync(int fd)
+{
+	int (*libc)(int);
+
+	if (bad_fsync > 0 && --bad_fsync == 0) {
+		errno = EIO;
+		return -1;
+	}
+	*(void **)&libc = real("fsync");
+	return libc(fd);
+}
+
+struct dirent *
+readdir(DIR *d)
+{
+	struct dirent *(*libc)(DIR *);
+
+	if (bad_readdir > 0 && --bad_readdir == 0) {
+		errno = EIO;
+		return NULL;
+	}
+	*(void **)&libc = real("readdir");
+	return libc(d);
+}
 
 static struct custody *
 open_dir(void)
@@ -241,6 +282,44 @@ a_damaged_crl_number_makes_the_key_unusable(void **state)
 }
 
 static void
+a_directory_that_cannot_be_read_to_its_end_is_not_opened(void **state)
+{
+	struct custody *c = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	make_key();
+	for (int n = 1; n < 4; n++) {
+		bad_readdir = n;
+		assert_int_equal(custody_open(&c, dir, &e), E_IO);
+		assert_null(c);
+	}
+	bad_readdir = 0;
+	c = open_dir();
+	assert_int_equal(custody_count(c), 1);
+	custody_free(c);
+}
+
+static void
+a_key_that_could_not_be_made_durable_leaves_nothing(void **state)
+{
+	(void)state;
+	for (int n = 1; n <= 4; n++) { /* each file, and its directory */
+		AUTO(custody) c = open_dir();
+		struct proto_keygen want = keygen("issuing");
+		struct custody_key *k = NULL;
+
+		bad_fsync = n;
+		assert_int_equal(custody_make(&k, c, &want, NULL), E_IO);
+		assert_int_equal(bad_fsync, 0);
+		assert_int_equal(access(in_dir("issuing.pem"), F_OK), -1);
+		assert_int_equal(access(in_dir("issuing.limits"), F_OK), -1);
+		assert_int_equal(custody_count(c), 0);
+	}
+	make_key();
+}
+
+static void
 only_one_process_has_the_directory(void **state)
 {
 	AUTO(custody) c = open_dir();
@@ -337,6 +416,8 @@ main(void)
 		IN_DIR(a_file_that_is_no_key_is_refused),
 		IN_DIR(a_crl_number_is_remembered_on_disk),
 		IN_DIR(a_damaged_crl_number_makes_the_key_unusable),
+		IN_DIR(a_directory_that_cannot_be_read_to_its_end_is_not_opened),
+		IN_DIR(a_key_that_could_not_be_made_durable_leaves_nothing),
 		IN_DIR(only_one_process_has_the_directory),
 		IN_DIR(other_files_are_no_keys),
 		IN_DIR(a_key_of_which_nothing_came_can_be_dropped_whole),
