@@ -107,17 +107,19 @@ would_block(void)
 static int
 write_all(struct talk *t, struct bytes b, struct err *e)
 {
-	while (b.n != 0) {
+	int r = 0;
+
+	while (r == 0 && b.n != 0) {
 		ssize_t n = send(t->fd, b.p, b.n, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && !would_block())
 			return err_errno(e, E_UNAVAIL, "request not sent");
 		if (n > 0)
 			b = bytes_slice(b, (size_t)n, b.n);
-		else if (wait_for(t, POLLOUT, e) != 0)
-			return E_UNAVAIL;
+		else
+			r = wait_for(t, POLLOUT, e);
 	}
-	return 0;
+	return r;
 }
 
 static struct bytes

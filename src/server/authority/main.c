@@ -98,7 +98,7 @@ on_start(void *ctx, struct err *e)
 
 	(void)snprintf(path, sizeof(path), "%s/store/lock", a->settings.dir);
 	if ((rc = file_lock(&a->lock, path, e)) != 0)
-		return err_prefix(e, (enum err_code)rc, "another authority has the store still");
+		return rc == E_EXISTS ? err_prefix(e, E_EXISTS, "another authority has the store still") : rc;
 	(void)snprintf(path, sizeof(path), "%s/store/estuary.db", a->settings.dir);
 	if ((rc = db_open(&a->db, path, e)) == 0 && (rc = load_key(a, key, e)) == 0)
 		rc = fleet_open(&a->fleet, a->db, key, e);

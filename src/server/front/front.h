@@ -28,6 +28,7 @@ struct snapshot {
 	struct front_label **label;
 	struct trust *trust;                   /* NULL once the TLS context has it */
 	uint8_t anchors[SHA256_LEN];           /* digest of all anchors as told */
+	bool bad;                              /* a label of it could not be read: it is never in use */
 };
 void snapshot_free(struct snapshot *s);
 AUTO_DEFINE(snapshot, snapshot_free)

@@ -78,6 +78,8 @@ on_label(void *ctx, struct pipe *p, struct pipe_msg *m)
 	(void)p;
 	if (f->next == NULL || f->next->n == LABELS_MAX || proto_get_label(&v, m->body, &e) != 0) {
 		log_event(L_ERROR, "snapshot.label", "why=%s", e.msg);
+		if (f->next != NULL)
+			f->next->bad = true;
 		return;
 	}
 	l = mem_zalloc(sizeof(*l));
@@ -118,6 +120,11 @@ on_end(void *ctx, struct pipe *p, struct pipe_msg *m)
 
 	if (f->next == NULL)
 		return;
+	/* Without a label that it should have, the last one is better; that it is not taken is said by silence. */
+	if (f->next->bad) {
+		snapshot_free(TAKE(f->next));
+		return;
+	}
 	/* Most changes are of labels: handshakes under way keep their anchors then. */
 	if (f->tls != NULL && (f->now == NULL || memcmp(f->now->anchors, f->next->anchors, SHA256_LEN) != 0))
 		tls_server_set_trust(f->tls, TAKE(f->next->trust));

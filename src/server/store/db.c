@@ -93,9 +93,10 @@ query_vopen(struct query *q, struct db *d, struct err *e, const char *sql, const
 	if (q->st == NULL)
 		return db_err(d, e, "prepare");
 	if (bind_all(q->st, binds, ap) != SQLITE_OK) {
-		(void)db_err(d, e, "bind");
+		int rc = db_err(d, e, "bind");
+
 		query_close(q);
-		return E_IO;
+		return rc;
 	}
 	return 0;
 }
