@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A full disk, a store that cannot be written, a signer that is stuck: 503, nothing half done, recovery by itself."""
+import contextlib
 import os
 import pathlib
 import signal
@@ -102,6 +103,25 @@ def test_a_store_that_somebody_else_holds_is_said(daemon):
     db.close()
     wait_for("recovery", lambda: ready(server), BACK_S)
     assert attempt(server, code).status == 200
+    check_store(server)
+
+
+def test_what_was_committed_is_told_so_though_the_store_cannot_be_read_after_it(daemon):
+    """Everybody is told that the store is lost; fronts hear of the change once it can be read."""
+    server = daemon()
+    label = server.op("label.show", name="idevid")
+    with contextlib.closing(sqlite3.connect(f"{server.dir}/store/estuary.db", isolation_level=None)) as db:
+        db.execute("INSERT INTO object VALUES('label', 'broken', 'no label at all')")
+        made = server.op("label.create", False, name="after", ca=label["ca"], profile=label["profile"], accept=["code"])
+        assert made["ok"], made
+        status = server.op("server.status")
+        assert not status["store_ok"] and not status["ready"] and "cannot be read" in status["detail"], status
+        wait_for("fronts to say so", lambda: not ready(server))
+        assert server.op("credential.add", kind="code", scope="new")["secret"]
+        assert not server.op("server.status")["store_ok"]
+        db.execute("DELETE FROM object WHERE name = 'broken'")
+    wait_for("recovery", lambda: ready(server), BACK_S)
+    wait_for("the label", lambda: server.get("cacerts", "after").status == 200)
     check_store(server)
 
 

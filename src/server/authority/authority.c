@@ -90,12 +90,24 @@ authority_store_state(struct authority *a, bool ok, const char *why)
 {
 	bool changed = ok != a->store_ok;
 
+	if (ok && a->behind)
+		return; /* that something could be written does not make memory right */
 	a->store_ok = ok;
 	(void)snprintf(a->store_why, sizeof(a->store_why), "%s", why);
 	if (!changed)
 		return;
 	log_event(ok ? L_NOTE : L_ERROR, ok ? "store.back" : "store.lost", "why=%s", why);
 	snapshot_health(a, NULL);
+}
+
+void
+authority_follow(struct authority *a)
+{
+	struct err e = { 0 };
+
+	a->behind = fleet_reload(a->fleet, &e) != 0;
+	if (a->behind)
+		authority_store_state(a, false, e.msg);
 }
 
 void

@@ -104,6 +104,7 @@ struct authority {
 void authority_next(struct authority *a);              /* start the next work, unless busy */
 void authority_done(struct authority *a);              /* what was under way is over */
 void authority_queue(struct authority *a, struct work *w);
+	bool behind;                 /* something was committed that fleet does not have yet; then store_ok is false */
 void authority_send(struct authority *a, uint64_t peer, uint32_t type, uint64_t id, struct bytes body);
 void authority_store_state(struct authority *a, bool ok, const char *why);
 bool authority_signer_ok(const struct authority *a);
@@ -119,6 +120,8 @@ void snapshot_send(struct authority *a, struct peer *p);
 void snapshot_send_all(struct authority *a);
 void snapshot_health(struct authority *a, struct peer *p); /* NULL: to all fronts */
 /* Send one published file (NAME.crl or NAME.cer below public/) to a front, or to all when p is NULL. */
+/* After a commit: memory follows.  When the store cannot be read it counts as lost, until the tick finds that it can. */
+void authority_follow(struct authority *a);
 void snapshot_publish(struct authority *a, struct peer *p, const char *file);
 
 /* batch.c: many enrolments, one commit */
@@ -169,7 +172,10 @@ void op_fail(struct work *w, const struct err *e);     /* frees w */
 void op_cert_requested(struct work *w);                /* op_fleet.c: the enrolment behind cert.request is decided and committed */
 /* Answer the verbs that are in force everywhere by now, or have waited long enough. */
 void op_settle(struct authority *a);
-/* Commit the open transaction with an audit record of what was done, then make memory and fronts follow. */
+/*
+ * Commit the open transaction with an audit record of what was done, then make memory and fronts follow.  Once it is
+ * committed this is 0, also when memory cannot follow yet: look for nothing new in a->fleet without asking.
+ */
 int op_commit(struct work *w, const char *object, const char *text, struct err *e) MUST_CHECK;
 
 #define VERB_READ  1

@@ -11,17 +11,28 @@
 #include "server/authority/authority.h"
 #include "server/proto/role.h"
 
+/* Is a store that was lost there again?  Then fronts hear, too, of what was committed and could not be followed. */
+static void
+try_store(struct authority *a)
+{
+	bool was_behind = a->behind;
+
+	if (a->store_ok || a->busy || db_probe(a->db, NULL) != 0)
+		return;
+	authority_follow(a);
+	authority_store_state(a, true, ""); /* but when it is still behind */
+	if (was_behind && !a->behind)
+		snapshot_send_all(a);
+}
 
 static void
 on_tick(void *ctx)
 {
 	struct authority *a = ctx;
-	struct err e = { 0 };
 
 	sign_expire(a);
 	op_settle(a);
-	if (!a->store_ok && !a->busy && db_probe(a->db, &e) == 0 && fleet_reload(a->fleet, &e) == 0)
-		authority_store_state(a, true, "");
+	try_store(a);
 	snapshot_health(a, NULL);
 	authority_next(a);
 	loop_timer_in(a->tick, 1000);

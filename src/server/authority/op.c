@@ -367,8 +367,7 @@ op_commit(struct work *w, const char *object, const char *text, struct err *e)
 		a->fleet->audit = before;
 		return rc;
 	}
-	if ((rc = fleet_reload(a->fleet, e)) != 0)
-		return rc;
+	authority_follow(a);
 	log_event(L_NOTE, "operator", "actor=%s verb=%s object=%s", w->actor, w->verb->name, object);
 	snapshot_send_all(a);
 	return 0;

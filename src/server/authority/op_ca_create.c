@@ -253,6 +253,7 @@ on_ca_signed(void *ctx, enum err_code code, const char *why, struct pipe_msg *an
 	struct work *w = ctx;
 	struct err e = { .code = code };
 	struct bytes sig;
+	struct ca *made;
 	json_t *result;
 
 	(void)snprintf(e.msg, sizeof(e.msg), "%s", why);
@@ -260,7 +261,8 @@ on_ca_signed(void *ctx, enum err_code code, const char *why, struct pipe_msg *an
 		give_up(w, &e);
 		return;
 	}
-	result = op_ca_json(fleet_ca(w->a->fleet, w->plan->name), true);
+	made = fleet_ca(w->a->fleet, w->plan->name);
+	result = made != NULL ? op_ca_json(made, true) : json_object(); /* made, but memory may not follow yet */
 	put_limited(result, w->plan);
 	op_done(w, result);
 }
