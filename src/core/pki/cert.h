@@ -102,6 +102,8 @@ struct crl_entry {
 /* Append a TBSCertList v2 with cRLNumber and AKI; no entries: no revokedCertificates field. */
 void crl_build_tbs(struct buf *out, struct bytes issuer, struct bytes aki, enum oid sig_alg,
     int64_t this_update, int64_t next_update, uint64_t number, const struct crl_entry *entries, size_t n);
+/* The cRLNumber of a whole CRL of such a form, below 2^63; nothing else in it is judged.  E_FORMAT. */
+int crl_read_number(uint64_t *out, struct bytes der, struct err *e) MUST_CHECK;
 
 /* certs-only SignedData as RFC 7030 4.1.3 / RFC 5272 4.1: strict DER, no eContent, no crls field, certificates in SET OF order. */
 void cms_certs_only(struct buf *out, const struct bytes *certs, size_t n);

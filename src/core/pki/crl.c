@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pki/crl.c - how one of our revocation lists is written (RFC 5280 5) */
+/* pki/crl.c - how one of our revocation lists is written, and its number read again (RFC 5280 5) */
 #include "core/pki/cert.h"
 #include "core/pki/der.h"
 
@@ -87,4 +87,47 @@ crl_build_tbs(struct buf *out, struct bytes issuer, struct bytes aki, enum oid s
 	der_finish(out, list);
 	der_finish(out, part);
 	der_finish(out, tbs);
+}
+
+/* The contents of crlExtensions; a list may be too long for der_check(), cursors keep to its lengths alone. */
+static struct der
+extensions_of(struct der *tbs)
+{
+	struct bytes entries;
+	struct der outer;
+
+	(void)der_take(tbs, DER_INTEGER);  /* v2 */
+	(void)der_take(tbs, DER_SEQUENCE); /* algorithm */
+	(void)der_take(tbs, DER_SEQUENCE); /* issuer */
+	(void)der_time(tbs);
+	(void)der_time(tbs);
+	(void)der_try(tbs, DER_SEQUENCE, &entries);
+	outer = der_enter(tbs, DER_CONTEXT_CONS(0));
+	return der_enter(&outer, DER_SEQUENCE);
+}
+
+int
+crl_read_number(uint64_t *out, struct bytes der, struct err *e)
+{
+	struct der all = der_open(der), crl = der_enter(&all, DER_SEQUENCE), tbs = der_enter(&crl, DER_SEQUENCE);
+	struct der list = extensions_of(&tbs);
+	int r;
+
+	(void)der_take(&crl, DER_SEQUENCE);
+	(void)der_take(&crl, DER_BIT_STRING);
+	if ((r = der_end(&tbs, "CRL", e)) != 0 || (r = der_end(&crl, "CRL", e)) != 0 || (r = der_end(&all, "CRL", e)) != 0)
+		return r;
+	while (der_more(&list)) {
+		struct der x = der_enter(&list, DER_SEQUENCE), value;
+		uint64_t n;
+
+		if (!bytes_equal(der_take(&x, DER_OID), oid_contents(OID_CRL_NUMBER)))
+			continue;
+		value = der_open(der_take(&x, DER_OCTET_STRING));
+		n = der_small_integer(&value);
+		if ((r = der_end(&value, "CRL: cRLNumber", e)) == 0)
+			*out = n;
+		return r;
+	}
+	return err_set(e, E_FORMAT, "CRL: has no number");
 }

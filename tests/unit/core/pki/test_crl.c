@@ -114,6 +114,38 @@ openssl_refuses_a_revoked_certificate_by_our_list(void **state)
 	made_free(&device);
 }
 
+static void
+the_number_of_a_list_is_read_again(void **state)
+{
+	static const struct { uint64_t number; size_t n; } cases[] = { { 1, 0 }, { 128, 1 }, { 300, 1 }, { INT64_MAX, 0 } };
+	const struct crl_entry entry = { .serial = { 0x0a }, .serial_n = 1, .revoked_at = T0, .reason = 1 };
+
+	(void)state;
+	for (size_t i = 0; i < N_OF(cases); i++) {
+		AUTO_BUF der = { 0 };
+		AUTO_OSSL(X509_CRL) crl = publish(&der, T0 + DAYS, cases[i].number, &entry, cases[i].n);
+		uint64_t number = 0;
+
+		assert_int_equal(crl_read_number(&number, bytes_of_buf(&der), NULL), 0);
+		assert_true(number == cases[i].number);
+	}
+}
+
+static void
+a_list_that_is_cut_or_has_more_behind_it_has_no_number(void **state)
+{
+	AUTO_BUF der = { 0 };
+	AUTO_OSSL(X509_CRL) crl = publish(&der, T0 + DAYS, 7, NULL, 0);
+	uint64_t number = 5;
+
+	(void)state;
+	for (size_t n = 0; n < der.n; n++)
+		assert_int_equal(crl_read_number(&number, bytes_slice(bytes_of_buf(&der), 0, n), NULL), E_FORMAT);
+	buf_put_u8(&der, 0);
+	assert_int_equal(crl_read_number(&number, bytes_of_buf(&der), NULL), E_FORMAT);
+	assert_true(number == 5);
+}
+
 int
 main(void)
 {
@@ -122,6 +154,8 @@ main(void)
 		cmocka_unit_test(a_list_without_entries_has_no_empty_sequence),
 		cmocka_unit_test(the_next_update_after_2049_is_a_generalized_time),
 		cmocka_unit_test(openssl_refuses_a_revoked_certificate_by_our_list),
+		cmocka_unit_test(the_number_of_a_list_is_read_again),
+		cmocka_unit_test(a_list_that_is_cut_or_has_more_behind_it_has_no_number),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
