@@ -62,6 +62,18 @@ struct peer {
 	uint64_t snapshot;           /* the last one that it has taken */
 };
 
+/* What stands below public/ for each CA. */
+enum public_file { PUBLIC_CRL, PUBLIC_CERT };
+
+/* How it stands with one CA; struct ca is made anew after every change, this is not. */
+struct public_state {
+	int64_t ca;                  /* its id; 0: free */
+	bool looked, lost;           /* lost: the list's file was not there at the start, or was an older one */
+	uint64_t retry_at_ms;        /* no list before then */
+	char why[200];               /* why the last list could not be made; "" when it could */
+	enum { PUBLIC_NOT_YET, PUBLIC_FAILED, PUBLIC_WRITTEN } cert;
+};
+
 /* fn gets the answer: E_OK and the body, or what went wrong. */
 typedef void (*sign_fn)(void *ctx, enum err_code code, const char *why, struct pipe_msg *answer);
 struct sign_call;
@@ -90,11 +102,13 @@ struct authority {
 	uint64_t batch_at_ms;        /* when the last one began; 0: the next need not wait */
 	struct loop_timer *tick, *pace;
 	bool store_ok;
+	bool behind;                 /* something was committed that fleet does not have yet; then store_ok is false */
 	char store_why[200];
 	/* how many refusals and retries may still be recorded one by one; see record.c */
 	struct bucket strangers, known[AUTHORITY_BUCKETS];
 	int64_t dropped, dropped_noted;
-	char crl_why[200];           /* why the last revocation list could not be made; "" when it could */
+	struct public_state published[FLEET_CAS];
+	char crl_why[200];           /* of the first CA whose revocation list could not be made; "" when all could */
 	bool draining;
 	struct work *reload;         /* server.reload, which waits for what comes of it */
 	char reload_why[PROTO_TEXT_MAX]; /* why the files as they are now are not in force; "": they are */
@@ -104,9 +118,10 @@ struct authority {
 void authority_next(struct authority *a);              /* start the next work, unless busy */
 void authority_done(struct authority *a);              /* what was under way is over */
 void authority_queue(struct authority *a, struct work *w);
-	bool behind;                 /* something was committed that fleet does not have yet; then store_ok is false */
 void authority_send(struct authority *a, uint64_t peer, uint32_t type, uint64_t id, struct bytes body);
 void authority_store_state(struct authority *a, bool ok, const char *why);
+/* After a commit: memory follows.  When the store cannot be read it counts as lost, until the tick finds that it can. */
+void authority_follow(struct authority *a);
 bool authority_signer_ok(const struct authority *a);
 void authority_attach(struct authority *a, enum role r, uint32_t instance, int fd); /* fd is ours from here on */
 /* From who is at the other end of peer, as its message id; empty.  Those that were freed are used again: they are large. */
@@ -119,10 +134,10 @@ void work_free_spare(struct authority *a);             /* before the authority i
 void snapshot_send(struct authority *a, struct peer *p);
 void snapshot_send_all(struct authority *a);
 void snapshot_health(struct authority *a, struct peer *p); /* NULL: to all fronts */
-/* Send one published file (NAME.crl or NAME.cer below public/) to a front, or to all when p is NULL. */
-/* After a commit: memory follows.  When the store cannot be read it counts as lost, until the tick finds that it can. */
-void authority_follow(struct authority *a);
-void snapshot_publish(struct authority *a, struct peer *p, const char *file);
+/* Send one published file of the CA `name` to a front, or to all when p is NULL; nothing when it is not there yet. */
+void snapshot_publish(struct authority *a, struct peer *p, enum public_file kind, const char *name);
+#define PUBLIC_PATH_MAX (SETTINGS_PATH_MAX + 128)
+void public_path(char path[PUBLIC_PATH_MAX], const struct authority *a, enum public_file kind, const char *name);
 
 /* batch.c: many enrolments, one commit */
 void batch_run(struct authority *a);
@@ -156,13 +171,12 @@ void sign_tbs(struct authority *a, const char *key_id, enum proto_what what, str
 int sign_signature(struct bytes *sig, const struct pipe_msg *answer, struct err *e) MUST_CHECK;
 void sign_expire(struct authority *a);                 /* each second */
 
-/* crl.c: lists on schedule and after each revocation */
+/* crl.c: lists on schedule and after each revocation, and CAs' certificates */
 bool crl_run_due(struct authority *a);                 /* true: one is under way now */
 /* Build the CA's list now, whatever its schedule says; fn as for sign_ask(), without an answer. */
 void crl_build(struct authority *a, struct ca *ca, sign_fn fn, void *ctx);
-/* Tell the operator, once, when lists cannot be made; why "": they can again. */
-void crl_state(struct authority *a, const char *ca, const char *why);
-int crl_write_aia(struct authority *a, const struct ca *ca, struct err *e) MUST_CHECK;
+/* Write and publish the certificates of CAs that were not yet; what fails is logged, and tried again by the tick. */
+void crl_put_certs(struct authority *a);
 
 /* op.c: the operator's verbs */
 void op_receive(struct authority *a, uint64_t peer, struct pipe_msg *m);

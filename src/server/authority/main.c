@@ -33,6 +33,7 @@ on_tick(void *ctx)
 	sign_expire(a);
 	op_settle(a);
 	try_store(a);
+	crl_put_certs(a);
 	snapshot_health(a, NULL);
 	authority_next(a);
 	loop_timer_in(a->tick, 1000);
@@ -114,11 +115,11 @@ on_start(void *ctx, struct err *e)
 	if ((rc = db_open(&a->db, path, e)) == 0 && (rc = load_key(a, key, e)) == 0)
 		rc = fleet_open(&a->fleet, a->db, key, e);
 	mem_wipe(key, sizeof(key));
+	if (rc != 0)
+		return rc;
 	a->store_ok = true;
 	a->started_at = clock_now();
-	for (size_t i = 0; i < a->fleet->n_cas; i++)
-		if ((rc = crl_write_aia(a, a->fleet->ca[i], e)) != 0)
-			return rc;
+	crl_put_certs(a);
 	for (size_t i = 0; i < N_OF(a->peers); i++)
 		if (a->peers[i].serial != 0 && a->peers[i].role == ROLE_FRONT)
 			snapshot_send(a, &a->peers[i]);
@@ -126,8 +127,6 @@ on_start(void *ctx, struct err *e)
 	a->tick = loop_timer_new(a->loop, on_tick, a);
 	loop_timer_in(a->tick, 200);
 	return 0;
-	if (rc != 0)
-		return rc;
 }
 
 static const struct sandbox *

@@ -194,9 +194,7 @@ insert_ca(struct work *w, struct bytes sig, struct err *e)
 	p->kept = true;
 	if ((rc = op_commit(w, p->name, p->root ? "root" : "subordinate", e)) != 0)
 		return rc;
-	if ((rc = crl_write_aia(a, fleet_ca(a->fleet, p->name), e)) != 0)
-		return rc;
-	snapshot_send_all(a);
+	crl_put_certs(a);
 	return 0;
 }
 

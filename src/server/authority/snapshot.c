@@ -122,17 +122,29 @@ send_anchors(struct authority *a, struct peer *p)
 	buf_free(&s.sent);
 }
 
+static const struct {
+	const char *dir, *suffix, *type; /* dir: in the URL */
+} files[] = {
+	[PUBLIC_CRL] = { "crl", ".crl", "application/pkix-crl" },
+	[PUBLIC_CERT] = { "aia", ".cer", "application/pkix-cert" },
+};
+
 void
-snapshot_publish(struct authority *a, struct peer *p, const char *file)
+public_path(char path[PUBLIC_PATH_MAX], const struct authority *a, enum public_file kind, const char *name)
 {
-	char path[SETTINGS_PATH_MAX + 128], url[128], etag[2 * SHA256_LEN + 3];
+	(void)snprintf(path, PUBLIC_PATH_MAX, "%s/public/%s%s", a->settings.dir, name, files[kind].suffix);
+}
+
+void
+snapshot_publish(struct authority *a, struct peer *p, enum public_file kind, const char *name)
+{
+	char path[PUBLIC_PATH_MAX], url[128], etag[2 * SHA256_LEN + 3];
 	uint8_t digest[SHA256_LEN];
 	AUTO_BUF content = BUF_MAX(PUBLISHED_MAX);
 	AUTO_BUF b = { 0 };
 	AUTO_FD fd = -1;
-	bool crl = strstr(file, ".crl") != NULL;
 
-	(void)snprintf(path, sizeof(path), "%s/public/%s", a->settings.dir, file);
+	public_path(path, a, kind, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || file_read(&content, path, PUBLISHED_MAX, NULL) != 0)
 		return; /* not there yet: crl.c makes it */
@@ -140,9 +152,9 @@ snapshot_publish(struct authority *a, struct peer *p, const char *file)
 	etag[0] = '"';
 	text_hex(etag + 1, (struct bytes){ digest, sizeof(digest) });
 	(void)snprintf(etag + 33, 2, "\"");
-	(void)snprintf(url, sizeof(url), "/%s/%s", crl ? "crl" : "aia", file);
+	(void)snprintf(url, sizeof(url), "/%s/%s%s", files[kind].dir, name, files[kind].suffix);
 	wire_put_str(&b, url);
-	wire_put_str(&b, crl ? "application/pkix-crl" : "application/pkix-cert");
+	wire_put_str(&b, files[kind].type);
 	wire_put_str(&b, etag);
 	for (size_t i = 0; i < N_OF(a->peers); i++)
 		if (a->peers[i].serial != 0 && a->peers[i].role == ROLE_FRONT && (p == NULL || p == &a->peers[i]))
@@ -165,8 +177,6 @@ snapshot_health(struct authority *a, struct peer *p)
 void
 snapshot_send(struct authority *a, struct peer *p)
 {
-	char file[PROTO_NAME_MAX + 8];
-
 	tell(p, PROTO_SNAP_BEGIN, (struct bytes){ 0 }, -1);
 	for (size_t i = 0; i < a->fleet->n_labels; i++) {
 		const struct label *l = a->fleet->label[i];
@@ -178,10 +188,8 @@ snapshot_send(struct authority *a, struct peer *p)
 	send_anchors(a, p);
 	tell(p, PROTO_SNAP_END, (struct bytes){ 0 }, -1);
 	for (size_t i = 0; i < a->fleet->n_cas; i++) {
-		(void)snprintf(file, sizeof(file), "%s.crl", a->fleet->ca[i]->row.name);
-		snapshot_publish(a, p, file);
-		(void)snprintf(file, sizeof(file), "%s.cer", a->fleet->ca[i]->row.name);
-		snapshot_publish(a, p, file);
+		snapshot_publish(a, p, PUBLIC_CRL, a->fleet->ca[i]->row.name);
+		snapshot_publish(a, p, PUBLIC_CERT, a->fleet->ca[i]->row.name);
 	}
 	snapshot_health(a, p);
 }

@@ -101,10 +101,10 @@ ca_row_count(struct db *d, struct ca_row *r, struct err *e)
 }
 
 int
-ca_row_next_crl(struct db *d, int64_t id, int64_t due, int64_t *number, struct err *e)
+ca_row_next_crl(struct db *d, int64_t id, int64_t *number, struct err *e)
 {
 	struct query q;
-	int rc = db_run(d, e, "UPDATE ca SET crl_number = crl_number + 1, crl_next = ? WHERE id = ?", "ii", due, id);
+	int rc = db_run(d, e, "UPDATE ca SET crl_number = crl_number + 1, crl_next = 0 WHERE id = ?", "i", id);
 
 	if (rc != 0 || (rc = query_open(&q, d, e, "SELECT crl_number FROM ca WHERE id = ?", "i", id)) != 0)
 		return rc;
