@@ -14,7 +14,6 @@
 #define CN_MAX      64                    /* RFC 5280: ub-common-name */
 #define PEM_MAX     ((size_t)256 * 1024)
 #define PATH_SIZE   (OP_PATH_MAX + 64)
-#define KEY_COMPROMISE 1                  /* RFC 5280 5.3.1 */
 #define OPERATORS   100                   /* names tried for a new operator */
 
 static int
@@ -154,7 +153,7 @@ tls_revoked(struct setup *s, struct bytes chain_pem, bool *revoked, bool *bad_ke
 	if (r != 0)
 		return r == E_NOTFOUND ? 0 : r;
 	*revoked = strcmp(json_str(cert, "state", ""), "revoked") == 0;
-	*bad_key = *revoked && json_int(cert, "revoked_reason", 0) == KEY_COMPROMISE;
+	*bad_key = *revoked && strcmp(json_str(cert, "revoked_reason", ""), "keyCompromise") == 0;
 	return 0;
 }
 

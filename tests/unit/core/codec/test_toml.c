@@ -420,7 +420,7 @@ every_value_knows_its_place_and_path(void **state)
 
 	(void)state;
 	assert_int_equal(toml_parse(&doc, "est.toml", bytes_of("x = 1\n[a.b]\n  \xc2\xa0 = 1"), &e), E_FORMAT);
-	assert_string_equal(e.msg, "est.toml:3:3: found '\xc2\xa0', expected a key (letters, digits, _ and -, or in quotes)");
+	assert_string_equal(e.msg, "est.toml:3:3: found '\\xc2\\xa0', expected a key (letters, digits, _ and -, or in quotes)");
 	assert_int_equal(toml_parse(&doc, "est.toml", bytes_of(
 	    "[a.b]\n  c . d = 1\n[[l]]\n[[l]]\n \"k\\n\" = [\n 'x', [2]]\n[a]\n"), NULL), 0);
 	v = toml_get(toml_get(toml_get(toml_get(doc, "a"), "b"), "c"), "d");
