@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/op.h"
+#include "cli/place.h"
 #include "cli/outdir.h"
 #include "core/base/clock.h"
 #include "core/pki/cert.h"
@@ -223,15 +224,6 @@ read_cas(struct broker *b, struct err *e)
 
 /* --- its certificate --- */
 
-static int
-add_san(struct sans *sans, const char *kind, const char *value, struct err *e)
-{
-	char text[300];
-
-	(void)snprintf(text, sizeof(text), "%s:%.280s", kind, value);
-	return sans_add_text(sans, text, e);
-}
-
 /* Names from the command line, or the server's; and this machine's own. */
 static int
 read_names(struct broker *b, struct sans *sans, struct err *e)
@@ -245,16 +237,16 @@ read_names(struct broker *b, struct sans *sans, struct err *e)
 	(void)snprintf(b->name, sizeof(b->name), "%s",
 	    cli_count(b->c, "name") != 0 ? cli_at(b->c, "name", 0) : json_str(status, "name", ""));
 	if (cli_count(b->c, "name") == 0)
-		r = add_san(sans, "dns", b->name, e);
+		r = place_add_san(sans, "dns", b->name, e);
 	for (size_t i = 0; r == 0 && i < cli_count(b->c, "name"); i++)
-		r = add_san(sans, "dns", cli_at(b->c, "name", i), e);
+		r = place_add_san(sans, "dns", cli_at(b->c, "name", i), e);
 	if (r == 0 && strcmp(b->name, "localhost") != 0)
-		r = add_san(sans, "dns", "localhost", e);
+		r = place_add_san(sans, "dns", "localhost", e);
 	for (size_t i = 0; r == 0 && i < cli_count(b->c, "address"); i++)
-		r = add_san(sans, "ip", cli_at(b->c, "address", i), e);
+		r = place_add_san(sans, "ip", cli_at(b->c, "address", i), e);
 	if (r == 0)
-		r = add_san(sans, "ip", "127.0.0.1", e);
-	return r != 0 ? r : add_san(sans, "ip", "::1", e);
+		r = place_add_san(sans, "ip", "127.0.0.1", e);
+	return r != 0 ? r : place_add_san(sans, "ip", "::1", e);
 }
 
 /* A request for a new key.  A name too long for a CN stands in the alternative names alone, where clients look. */

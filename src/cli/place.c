@@ -120,8 +120,8 @@ place_open(char out[PLACE_PATH_MAX], const char *dir, struct err *e)
 	return 0;
 }
 
-static int
-add_san(struct sans *sans, const char *kind, const char *value, struct err *e)
+int
+place_add_san(struct sans *sans, const char *kind, const char *value, struct err *e)
 {
 	char text[300];
 	struct sans one = { 0 };
@@ -171,7 +171,7 @@ host_name(char out[256])
 	struct sans sans = { 0 };
 
 	if (gethostname(out, 256) != 0 || memchr(out, 0, 256) == NULL ||
-	    add_san(&sans, "dns", out, NULL) != 0 || getaddrinfo(out, NULL, NULL, &found) != 0)
+	    place_add_san(&sans, "dns", out, NULL) != 0 || getaddrinfo(out, NULL, NULL, &found) != 0)
 		(void)snprintf(out, 256, "localhost");
 	if (found != NULL)
 		freeaddrinfo(found);
@@ -188,7 +188,7 @@ add_all(struct sans *sans, const char *kind, const json_t *values, struct err *e
 		return err_set(e, E_TOOBIG, "over %d names or addresses", NAMES_MAX);
 	json_array_foreach(values, i, v)
 		if (r == 0)
-			r = add_san(sans, kind, json_is_string(v) ? json_string_value(v) : "", e);
+			r = place_add_san(sans, kind, json_is_string(v) ? json_string_value(v) : "", e);
 	return r;
 }
 
@@ -219,12 +219,12 @@ place_names(json_t *doc, struct sans *sans, const struct cli *c, const struct mo
 	if (r == 0)
 		r = add_all(sans, "dns", names, e);
 	if (r == 0)
-		r = add_san(sans, "dns", "localhost", e);
+		r = place_add_san(sans, "dns", "localhost", e);
 	if (r == 0)
 		r = add_all(sans, "ip", addresses, e);
 	if (r == 0)
-		r = add_san(sans, "ip", "127.0.0.1", e);
-	return r != 0 ? r : add_san(sans, "ip", "::1", e);
+		r = place_add_san(sans, "ip", "127.0.0.1", e);
+	return r != 0 ? r : place_add_san(sans, "ip", "::1", e);
 }
 
 /* The three listeners: their tables in estuaryd.toml, and where they are unless it says so. */

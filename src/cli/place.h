@@ -44,4 +44,7 @@ int place_ports(struct place_ports *p, const struct cli *c, const char *dir, con
 int place_config(const struct cli *c, const char *dir, const char *name, const struct mode *m, const struct place_ports *p,
     struct err *e) MUST_CHECK;
 
+/* One more name or address: kind "dns" or "ip"; one that is there already is no error.  E_FORMAT, E_TOOBIG. */
+int place_add_san(struct sans *sans, const char *kind, const char *value, struct err *e) MUST_CHECK;
+
 #endif

@@ -302,15 +302,21 @@ summary(const struct cli *c, const struct run *x)
 	(void)fflush(c->out);
 }
 
-/* The server's own certificate must not run out while it serves: the same step as at the start. */
+/*
+ * The server's own certificate must not run out while it serves: the same step as at the start.  One that was made when the
+ * server refused its files is not in use yet, so it is asked again.
+ */
 static int
 renew_tls(struct run *x, bool *fresh, struct err *e)
 {
 	AUTO_JSON args = json_object();
+	AUTO_JSON status = NULL;
 	AUTO_JSON result = NULL;
 	int r = setup_tls(&x->setup, fresh, e);
 
-	return r == 0 && *fresh ? op_call(&result, &x->setup.server, "server.reload", args, x->setup.hint, e) : r;
+	if (r == 0)
+		r = op_call(&status, &x->setup.server, "server.status", args, x->setup.hint, e);
+	return r == 0 && (*fresh || !json_flag(status, "config_ok", true)) ? op_call(&result, &x->setup.server, "server.reload", args, x->setup.hint, e) : r;
 }
 
 static void

@@ -175,7 +175,7 @@ class OutsideCa:
     def pair(self, server, subject=None, key=None, **kw):
         """A certificate of this CA with its key; keywords as mint()."""
         key = key or new_key()
-        return Pair(mint((self.cert, self.key), subject or fresh_name(), key, **kw), key, os.path.dirname(server.dir))
+        return Pair(mint((self.cert, self.key), fresh_name() if subject is None else subject, key, **kw), key, os.path.dirname(server.dir))
 
 
 class Answer:

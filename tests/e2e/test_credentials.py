@@ -124,6 +124,13 @@ def test_the_user_name_beside_a_code_is_the_name_that_is_asked_for(server, place
     assert code.state == "used"
 
 
+@pytest.mark.parametrize("arg", [{"uses": -1}, {"uses": 0}, {"scope": "pattern", "scope_value": "*" + "a" * 5000}, {"label": "x" * 500}],
+                         ids=["endless", "none", "long-scope", "long-label"])
+def test_what_would_be_taken_as_something_else_is_refused(server, arg):
+    answer = server.op("credential.add", _check=False, kind="code", **{"scope": "any", **arg})
+    assert answer["error"]["code"] in ("usage", "format") and next(iter(arg))[:5] in answer["error"]["message"]
+
+
 def test_a_code_serves_its_uses_and_no_more(server, place):
     code = Key(server, "code", "new", uses=3)
     assert [code.enrol(place, fresh_name()).status for _ in range(4)] == [200, 200, 200, 401]

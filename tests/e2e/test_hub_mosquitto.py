@@ -289,6 +289,14 @@ def test_what_is_wrong_leaves_nothing(server, tmp_path, args):
     assert r.returncode != 0 and r.stderr.startswith("estuary: ") and not list(tmp_path.iterdir()), r
 
 
+def test_a_name_or_address_that_the_broker_has_anyhow_is_no_error(server, tmp_path):
+    write(server, tmp_path / "m", "--name", "vm.example", "--name", "localhost", "--name", "vm.example",
+          "--address", "127.0.0.1", "--address", "::1")
+    cert = x509.load_pem_x509_certificate((tmp_path / "m/server.pem").read_bytes())
+    names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["vm.example", "localhost"] and len(names) == 4
+
+
 def test_paths_that_other_programs_would_misread_are_refused(server, tmp_path):
     for name in ("a b", "a%n", "a\nb", "a$b", "a'b"):
         assert server.cli("hub", "mosquitto", "--out", str(tmp_path / name), check=False).returncode == 64

@@ -350,6 +350,25 @@ def test_b7_a_certificate_under_an_anchor_speaks_for_its_own_name_alone(plant, s
     assert server.enrol(csr(new_key(), pair.cn), plant.label("strict"), pair=pair).status == 200
 
 
+@pytest.mark.parametrize("shown, asked", [("{}  1 ", "{}  1 "), ("{}  1", "{} 1"), ("{}-A", "{}-a")], ids=["blanks", "fewer-blanks", "case"])
+def test_b7_the_name_of_an_outside_certificate_is_read_as_that_of_a_request(plant, server, shown, asked):
+    ca, n = estuary.OutsideCa(), fresh_name()
+    ca.trust(server, scope="own-name", active=True, label=plant.label("strict"))
+    answer = server.enrol(csr(new_key(), asked.format(n)), plant.label("strict"), pair=ca.pair(server, shown.format(n)))
+    assert answer.status == 200, answer
+
+
+def test_b7_an_outside_certificate_without_a_subject_speaks_for_its_dns_name(server):
+    ca, profile, label, n = estuary.OutsideCa(), fresh_name("prof"), fresh_name("san"), f"{fresh_name()}.example"
+    server.op("profile.create", name=profile, subject="request", subject_types=["CN"], san_dns="any")
+    server.label(label, ca="issuing", profile=profile, accept=["anchor"])
+    ca.trust(server, scope="own-name", active=True, label=label)
+    pair = ca.pair(server, x509.Name([]), sans=[x509.DNSName(n)])
+    assert server.enrol(csr(new_key(), x509.Name([]), [x509.DNSName(n)]), label, pair=pair).status == 200
+    other = server.enrol(csr(new_key(), x509.Name([]), [x509.DNSName("other." + n)]), label, pair=pair)
+    assert_refused(server, other, 403, "name.out-of-scope")
+
+
 def test_b7_an_anchor_without_that_right_takes_no_living_devices_name(plant, server):
     ca = estuary.OutsideCa()
     ca.trust(server, scope="own-name", label=plant.label("strict"))

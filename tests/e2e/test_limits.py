@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from estuary import Raw, basic, csr, fresh_name, new_key, wait_for
+from estuary import Raw, b64, basic, csr, fresh_name, new_key, wait_for
 
 HELLO = bytes.fromhex("16030102000100")  # a ClientHello's first octets; 512 more are announced
 
@@ -116,6 +116,23 @@ def test_strangers_lines_in_the_log_are_few_and_none_is_lost_without_being_told(
     wait_for("all to be told of", lambda: written() + sum(told()) == n)
     assert written() <= fronts * (100 + 5 * (time.monotonic() - begin) + 1)
     assert len(told()) <= fronts * (time.monotonic() - begin + 1)
+
+
+def test_one_device_cannot_fill_the_store_with_certificates(server):
+    label, n = fresh_name("many"), 0
+    server.label(label, ca="issuing", profile="device", accept=["own"], concurrent=True)
+    mine, other = server.born(), server.born()
+
+    def ask(client, pair):
+        return client.request("POST", f"/.well-known/est/{label}/simpleenroll", b64(csr(new_key(), pair.cn)), {"Content-Type": "application/pkcs10"})
+
+    with server.client(pair=mine) as c, server.client(pair=other) as d:
+        while (answer := ask(c, mine)).status == 200:
+            n += 1
+        assert (answer.status, answer.reason) == (429, "device.too-often") and int(answer.headers["Retry-After"]) > 0
+        assert 1000 <= n < 2000
+        assert ask(d, other).status == 200
+    assert server.why(answer)["hint"]
 
 
 def test_an_address_has_so_many_connections_and_no_more(daemon):

@@ -224,6 +224,21 @@ def test_the_servers_certificate_is_renewed_when_it_must_be_and_when_somebody_wa
     assert renewed() == (False, False) and serves(s)
 
 
+def test_a_certificate_that_was_made_while_the_server_refused_its_files_is_used_once_it_takes_them(daemon):
+    s = daemon()
+    config = pathlib.Path(s.dir, "estuaryd.toml")
+    good = config.read_text()
+    config.write_text(good + "\n[nothing]\n")
+    r = renew(s.dir, "--force")
+    assert r.returncode != 0 and "nothing" in r.stderr
+    made = tls_of(pathlib.Path(s.dir))[0]
+    config.write_text(good)
+    assert renew(s.dir).returncode == 0
+    wait_for("the new certificate", lambda: x509.load_pem_x509_certificate(
+        ssl.get_server_certificate(("127.0.0.1", s.device_port)).encode()).serial_number == made)
+    assert tls_of(pathlib.Path(s.dir))[0] == made
+
+
 def test_what_quickstart_did_not_make_is_not_renewed(tmp_path):
     r = renew(tmp_path)
     assert r.returncode == 66 and "was not made by quickstart" in r.stderr

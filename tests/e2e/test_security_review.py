@@ -193,5 +193,7 @@ def test_what_cannot_be_read_from_the_store_does_not_take_the_labels_away(fresh_
     device = server.born()
     with contextlib.closing(sqlite3.connect(os.path.join(server.dir, "store/estuary.db"), isolation_level=None)) as db:
         db.execute("INSERT INTO object VALUES('label', 'broken', 'no setting')")
-    assert not server.op("credential.add", _check=False, kind="code", scope="new")["ok"]
+    assert server.op("credential.add", kind="code", scope="new")["secret"], "it is committed, though what else changed cannot be read"
+    status = server.op("server.status")
+    assert not status["store_ok"] and "cannot be read" in status["detail"]
     assert server.enrol(csr(new_key(), device.cn), "ldevid", pair=device).status == 200

@@ -454,7 +454,8 @@ def assigned(machine, server, name):
     wait_for("the device to know it", lambda: (machine.prefix / "var/lib/aziot/identityd/device_info").exists())
 
 
-def test_the_configuration_that_a_group_is_shown_with_provisions_a_device(machine, server):
+def test_the_configuration_that_a_group_is_shown_with_provisions_a_device(machine, fresh_server):
+    server = fresh_server()  # whose issuing CA is no other group's
     born, group = server.born(), estuary.fresh_name("group")
     text = server.cli("group", "create", group, "--x509", "--ca", "issuing").stdout
     try:

@@ -103,6 +103,16 @@ cell_list(struct buf *out, const json_t *v)
 	}
 }
 
+/* What JSON leaves as it is may still turn a terminal's text around. */
+static void
+cell_json(struct buf *out, const json_t *v)
+{
+	AUTO_BUF text = { 0 };
+
+	json_print(&text, v, false);
+	text_show(out, bytes_of_buf(&text));
+}
+
 void
 table_cell(struct buf *out, const json_t *v, enum column_kind kind)
 {
@@ -121,7 +131,7 @@ table_cell(struct buf *out, const json_t *v, enum column_kind kind)
 	else if (json_is_boolean(v))
 		buf_put_str(out, json_is_true(v) ? "yes" : "no");
 	else
-		json_print(out, v, false);
+		cell_json(out, v);
 }
 
 const char *

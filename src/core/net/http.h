@@ -98,9 +98,6 @@ pid_t http_peer_pid(const struct http_request *r);      /* Unix sockets, for log
 /* NULL on plain listeners. */
 const struct tls_peer *http_tls(const struct http_request *r);
 int http_binding(const struct http_request *r, char out[TLS_BINDING_MAX], struct err *e) MUST_CHECK;
-/* A place for the caller's own pointer, e.g. to find the request again. */
-void http_set_user(struct http_request *r, void *user);
-void *http_user(const struct http_request *r);
 
 struct http_header_field {
 	const char *name, *value;

@@ -31,7 +31,6 @@ struct http_request {
 	char *head, *target, *query;    /* target is cut at its '?' */
 	struct buf path, body;
 	char id[HTTP_ID_MAX];
-	void *user;
 };
 
 /* The handler has let go: no more than one answer.  What follows it is looked at when the turn ends. */

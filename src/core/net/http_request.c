@@ -106,18 +106,6 @@ http_binding(const struct http_request *r, char out[TLS_BINDING_MAX], struct err
 	return conn_binding(r->conn, out, e);
 }
 
-void
-http_set_user(struct http_request *r, void *user)
-{
-	r->user = user;
-}
-
-void *
-http_user(const struct http_request *r)
-{
-	return r->user;
-}
-
 /* An answer without a body, whatever it says (RFC 9110 6.4.1). */
 static bool
 is_bodiless(unsigned status)

@@ -77,7 +77,7 @@ void sans_encode(struct buf *out, const struct sans *s);   /* the GeneralNames S
 const char *sans_text(const struct sans *s, char out[NAME_TEXT_MAX]);
 /* "dns:x", "ip:192.0.2.1", "uri:...", "email:..." (prefix in any case); checked as sans_parse.  E_FORMAT. */
 int sans_add_text(struct sans *s, const char *text, struct err *e) MUST_CHECK;
-bool san_equal(const struct san *a, const struct san *b);   /* DNS and email's domain without case */
+bool san_equal(const struct san *a, const struct san *b);   /* DNS, an email's domain, a URI's scheme and host without case */
 bool sans_equal(const struct sans *a, const struct sans *b); /* as sets, by san_equal() */
 
 #endif

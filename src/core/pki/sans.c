@@ -337,21 +337,41 @@ sans_add_text(struct sans *s, const char *text, struct err *e)
 
 /* --- comparison --- */
 
+/*
+ * RFC 5280 7.4, 7.5: the octets of a URI up to the end of its host, unless a user stands before that.  (Its further rules, such as
+ * of ports that are usual, are left to who writes URIs.)
+ */
+static size_t
+uri_caseless(const struct san *s)
+{
+	const char *text = (const char *)s->value;
+	size_t scheme = strcspn(text, ":"), host = strncmp(text + scheme, "://", 3) == 0 ? strcspn(text + scheme + 3, "/?#") + 3 : 0;
+
+	return memchr(text + scheme, '@', host) == NULL ? scheme + host : scheme;
+}
+
+/* The part of a value whose case does not count. */
+static struct bytes
+caseless(const struct san *s)
+{
+	const uint8_t *at = memchr(s->value, '@', s->n);
+
+	if (s->kind == SAN_DNS)
+		return (struct bytes){ s->value, s->n };
+	if (s->kind == SAN_URI)
+		return (struct bytes){ s->value, uri_caseless(s) };
+	return s->kind == SAN_EMAIL && at != NULL ? (struct bytes){ at, s->n - (size_t)(at - s->value) } : (struct bytes){ s->value, 0 };
+}
+
 bool
 san_equal(const struct san *a, const struct san *b)
 {
-	size_t exact = a->n; /* octets whose case counts */
-	const uint8_t *at;
+	struct bytes any = caseless(a);
+	size_t before = (size_t)(any.p - a->value), after = before + any.n;
 
-	if (a->kind != b->kind || a->n != b->n)
-		return false;
-	if (a->kind == SAN_DNS)
-		exact = 0;
-	else if (a->kind == SAN_EMAIL && (at = memchr(a->value, '@', a->n)) != NULL)
-		exact = (size_t)(at - a->value);
-	return memcmp(a->value, b->value, exact) == 0 &&
-	    strncasecmp((const char *)a->value + exact, (const char *)b->value + exact,
-	    a->n - exact) == 0;
+	return a->kind == b->kind && a->n == b->n && memcmp(a->value, b->value, before) == 0 &&
+	    strncasecmp((const char *)any.p, (const char *)b->value + before, any.n) == 0 &&
+	    memcmp(a->value + after, b->value + after, a->n - after) == 0;
 }
 
 static bool

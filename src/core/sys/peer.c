@@ -168,24 +168,6 @@ peer_listen_tcp(int *out, const char *host, uint16_t port, bool shared, uint16_t
 	return 0;
 }
 
-/* Give the socket's file to a group, and then its mode; by a handle, so that no other file can slip in. */
-static int
-give_to_group(const char *path, gid_t group, mode_t mode, struct err *e)
-{
-	AUTO_FD handle = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	char name[32];
-	struct stat st;
-
-	if (handle < 0 || fstat(handle, &st) != 0)
-		return err_errno(e, E_IO, "%s", path);
-	if (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
-		return err_set(e, E_EXISTS, "%s: somebody replaced it", path);
-	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", handle); /* fchmod() takes no O_PATH */
-	if (fchownat(handle, "", (uid_t)-1, group, AT_EMPTY_PATH) != 0 || chmod(name, mode) != 0)
-		return err_errno(e, E_IO, "%s: group %u", path, group);
-	return 0;
-}
-
 static int
 remove_old_socket(const char *path, struct err *e)
 {
@@ -201,16 +183,9 @@ remove_old_socket(const char *path, struct err *e)
 int
 peer_listen_unix(int *out, const char *path, mode_t mode, struct err *e)
 {
-	return peer_listen_unix_group(out, path, mode, (gid_t)-1, e);
-}
-
-int
-peer_listen_unix_group(int *out, const char *path, mode_t mode, gid_t group, struct err *e)
-{
 	AUTO_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	bool given = group != (gid_t)-1;
-	mode_t old, first = given ? mode & 0700 : mode; /* nothing for the group that it has by chance */
+	mode_t old;
 	int r;
 
 	if (fd < 0)
@@ -221,14 +196,11 @@ peer_listen_unix_group(int *out, const char *path, mode_t mode, gid_t group, str
 	r = remove_old_socket(path, e);
 	if (r != 0)
 		return r;
-	old = umask(~first & 0777); /* never more open than asked for, not even for a moment */
+	old = umask(~mode & 0777); /* never more open than asked for, not even for a moment */
 	r = bind(fd, (const struct sockaddr *)&un, sizeof(un));
 	(void)umask(old);
 	if (r != 0)
 		return err_errno(e, E_IO, "%s", path);
-	r = given ? give_to_group(path, group, mode, e) : 0;
-	if (r != 0)
-		return r;
 	if (listen(fd, BACKLOG) != 0)
 		return err_errno(e, E_IO, "%s", path);
 	*out = TAKE_FD(fd);

@@ -27,11 +27,9 @@ int peer_listen_tcp(int *fd, const char *host, uint16_t port, bool shared, uint1
     struct err *e) MUST_CHECK;
 /*
  * Listen on a Unix stream socket with exact mode; an old socket file is replaced, any other file (a link, a
- * directory) is E_EXISTS.  Nobody can connect before mode and group are set.
+ * directory) is E_EXISTS.  Nobody can connect before the mode is set.
  */
 int peer_listen_unix(int *fd, const char *path, mode_t mode, struct err *e) MUST_CHECK;
-/* The same for members of a group: the file is given to it ((gid_t)-1: to the process's own). */
-int peer_listen_unix_group(int *fd, const char *path, mode_t mode, gid_t group, struct err *e) MUST_CHECK;
 /* Raise RLIMIT_NOFILE to its hard limit; returns what holds now. */
 size_t peer_raise_nofile(void);
 /* sd_notify(); no error when there is no service manager. */

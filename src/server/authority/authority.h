@@ -105,7 +105,7 @@ struct authority {
 	bool behind;                 /* something was committed that fleet does not have yet; then store_ok is false */
 	char store_why[200];
 	/* how many refusals and retries may still be recorded one by one; see record.c */
-	struct bucket strangers, known[AUTHORITY_BUCKETS];
+	struct bucket strangers, known[AUTHORITY_BUCKETS], issued[AUTHORITY_BUCKETS];
 	int64_t dropped, dropped_noted;
 	struct public_state published[FLEET_CAS];
 	char crl_why[200];           /* of the first CA whose revocation list could not be made; "" when all could */
@@ -145,6 +145,8 @@ void batch_run(struct authority *a);
 /* record.c: how much of what changes nothing is recorded one by one */
 /* May one more be, of who was known as actor, "" for strangers?  If not it is counted. */
 bool record_allowed(struct authority *a, const char *actor, int64_t now);
+/* May this device have one more certificate now?  Each costs the store as much as a record. */
+bool record_may_issue(struct authority *a, const char *device, int64_t now);
 /* Put a note on what was only counted into the open transaction, once a minute. */
 int record_note_dropped(struct authority *a, int64_t now, struct err *e) MUST_CHECK;
 

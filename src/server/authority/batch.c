@@ -184,6 +184,8 @@ decide_one(struct batch *b, struct work *w, int64_t now)
 	}
 	if (w->x.kind == ENROL_ISSUE && !authority_signer_ok(a))
 		enrol_refuse(&w->x, 503, "server.signer", "the signer is away");
+	else if (w->x.kind == ENROL_ISSUE && !w->is_op && !record_may_issue(a, w->x.device, now))
+		enrol_refuse(&w->x, 429, "device.too-often", "the device had more certificates in a short time than any needs");
 	return true;
 }
 

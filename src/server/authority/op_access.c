@@ -38,6 +38,18 @@ check_label(struct work *w, const char *name, struct err *e)
 	return 0;
 }
 
+/* A text of the arguments, "" when there is none; cut off it would say something else. */
+static int
+take_text(const struct work *w, const char *name, char *out, size_t size, struct err *e)
+{
+	const char *text = op_arg(w, name, "");
+
+	if (strlen(text) >= size)
+		return err_set(e, E_USAGE, "credential: %s: longer than %zu octets", name, size - 1);
+	text_copy(out, size, text);
+	return 0;
+}
+
 /* What does not depend on the kind: scope, label, end, uses. */
 static int
 read_common(struct work *w, struct credential_row *r, struct err *e)
@@ -46,14 +58,15 @@ read_common(struct work *w, struct credential_row *r, struct err *e)
 	int64_t life;
 	int rc;
 
-	(void)snprintf(r->kind, sizeof(r->kind), "%s", op_arg(w, "kind", ""));
-	(void)snprintf(r->label, sizeof(r->label), "%s", label);
-	(void)snprintf(r->scope, sizeof(r->scope), "%s", op_arg(w, "scope", ""));
-	(void)snprintf(r->scope_value, sizeof(r->scope_value), "%s", op_arg(w, "scope_value", ""));
+	if ((rc = take_text(w, "kind", r->kind, sizeof(r->kind), e)) != 0 ||
+	    (rc = take_text(w, "label", r->label, sizeof(r->label), e)) != 0 ||
+	    (rc = take_text(w, "scope", r->scope, sizeof(r->scope), e)) != 0 ||
+	    (rc = take_text(w, "scope_value", r->scope_value, sizeof(r->scope_value), e)) != 0)
+		return rc;
 	r->active = json_flag(w->args, "active", false);
 	r->created_at = clock_now();
-	r->uses_left = json_int(w->args, "uses", strcmp(r->kind, "code") == 0 ? 1 : -1);
-	if (r->uses_left == 0 || r->uses_left < -1)
+	r->uses_left = strcmp(r->kind, "code") == 0 ? 1 : -1; /* -1: no end */
+	if (json_object_get(w->args, "uses") != NULL && (r->uses_left = json_int(w->args, "uses", 0)) < 1)
 		return err_set(e, E_USAGE, "credential: uses: expected a number above 0");
 	if ((rc = scope_valid(scope_by_name(r->scope), r->scope_value, false, e)) != 0 ||
 	    (rc = check_label(w, label, e)) != 0)

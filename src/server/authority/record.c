@@ -11,35 +11,51 @@
 #define RECORDS_PER_S   1
 #define STRANGERS_SAVED 20000
 #define KNOWN_SAVED     1000
+/* A device has a few certificates, and renews them now and then: one that wants more is out of order, or out of its owner's hands. */
+#define ISSUES_PER_S 1
+#define ISSUES_SAVED 1000
 
+/* FNV-1a, names in any case: who shares a bucket by chance shares its rate and its count. */
 static struct bucket *
-bucket_of(struct authority *a, const char *actor)
+bucket_of(struct bucket buckets[AUTHORITY_BUCKETS], const char *who)
 {
-	uint64_t who = UINT64_C(14695981039346656037); /* FNV-1a: who shares a bucket by chance shares its rate and its count */
+	uint64_t h = UINT64_C(14695981039346656037);
 
-	if (actor[0] == 0)
-		return &a->strangers;
-	for (const char *p = actor; *p != 0; p++)
-		who = (who ^ (uint8_t)*p) * UINT64_C(1099511628211);
-	return &a->known[who % AUTHORITY_BUCKETS];
+	for (const char *p = who; *p != 0; p++) {
+		uint8_t c = (uint8_t)*p;
+
+		h = (h ^ (c >= 'A' && c <= 'Z' ? c | 0x20u : c)) * UINT64_C(1099511628211);
+	}
+	return &buckets[h % AUTHORITY_BUCKETS];
+}
+
+static bool
+take(struct bucket *k, int64_t per_s, int64_t most, int64_t now)
+{
+	k->left += (now - k->at) * per_s;
+	if (now < k->at || k->left > most)
+		k->left = most;
+	k->at = now;
+	if (k->left <= 0)
+		return false;
+	k->left--;
+	return true;
 }
 
 bool
 record_allowed(struct authority *a, const char *actor, int64_t now)
 {
-	struct bucket *k = bucket_of(a, actor);
-	int64_t most = actor[0] != 0 ? KNOWN_SAVED : STRANGERS_SAVED;
+	bool allowed = actor[0] == 0 ? take(&a->strangers, RECORDS_PER_S, STRANGERS_SAVED, now) :
+	    take(bucket_of(a->known, actor), RECORDS_PER_S, KNOWN_SAVED, now);
 
-	k->left += (now - k->at) * RECORDS_PER_S;
-	if (now < k->at || k->left > most)
-		k->left = most;
-	k->at = now;
-	if (k->left > 0) {
-		k->left--;
-		return true;
-	}
-	a->dropped++;
-	return false;
+	a->dropped += !allowed;
+	return allowed;
+}
+
+bool
+record_may_issue(struct authority *a, const char *device, int64_t now)
+{
+	return take(bucket_of(a->issued, device), ISSUES_PER_S, ISSUES_SAVED, now);
 }
 
 int

@@ -37,16 +37,22 @@ put_without_blanks(char out[257], const char *s)
 }
 
 void
-bind_requested(const struct csr *csr, char out[257])
+bind_named(const struct name *subject, const struct sans *sans, char out[257])
 {
-	const char *s = name_get(&csr->subject, OID_CN);
+	const char *s = name_get(subject, OID_CN);
 
 	if (s == NULL)
-		s = name_get(&csr->subject, OID_SERIAL_NUMBER);
-	for (size_t i = 0; s == NULL && i < csr->sans.n; i++)
-		if (csr->sans.san[i].kind == SAN_DNS)
-			s = (const char *)csr->sans.san[i].value;
+		s = name_get(subject, OID_SERIAL_NUMBER);
+	for (size_t i = 0; s == NULL && i < sans->n; i++)
+		if (sans->san[i].kind == SAN_DNS)
+			s = (const char *)sans->san[i].value;
 	put_without_blanks(out, s != NULL ? s : "");
+}
+
+void
+bind_requested(const struct csr *csr, char out[257])
+{
+	bind_named(&csr->subject, &csr->sans, out);
 }
 
 /* The names of the presented certificate, unchanged. */

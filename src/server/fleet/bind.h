@@ -18,8 +18,9 @@ struct bound {
 	struct sans sans;
 };
 
-/* The device that a request speaks of: CN, else serialNumber, else the first dNSName, superfluous blanks dropped; "" when it names none. */
-void bind_requested(const struct csr *csr, char out[257]);
+/* The device that names speak of: CN, else serialNumber, else the first dNSName, superfluous blanks dropped; "" when there is none. */
+void bind_named(const struct name *subject, const struct sans *sans, char out[257]);
+void bind_requested(const struct csr *csr, char out[257]); /* that of a request */
 
 /*
  * Decide the names.  own NULL: nothing of ours was presented, the profile takes names from the request (the caller

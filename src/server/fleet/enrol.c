@@ -523,7 +523,7 @@ scope_of_sponsor(struct deciding *s)
 static int
 step_scope(struct deciding *s, struct err *e)
 {
-	const char *own_name = name_get(&s->q->cert_subject, OID_CN);
+	char own_name[257];
 	bool live = false;
 	int rc;
 
@@ -533,8 +533,7 @@ step_scope(struct deciding *s, struct err *e)
 		return 0;
 	if (s->device_id != 0 && (rc = cert_row_live(s->fleet->db, s->device_id, NULL, s->now, &live, e)) != 0)
 		return rc;
-	if (own_name == NULL)
-		own_name = name_get(&s->q->cert_subject, OID_SERIAL_NUMBER);
+	bind_named(&s->q->cert_subject, &s->q->cert_sans, own_name);
 	if ((s->ways & WAY_ANCHOR) != 0 && ((rc = check_scope(s, s->anchor.scope, s->anchor.scope_value, s->anchor.active,
 	    own_name, live, e)) != 0 || s->stop))
 		return rc;
@@ -543,7 +542,7 @@ step_scope(struct deciding *s, struct err *e)
 		live = false;
 	if ((s->ways & WAY_HEADER) != 0 && ((rc = scope_of_credential(s, &s->basic, live, e)) != 0 || s->stop))
 		return rc;
-	if ((s->ways & WAY_CODE) != 0 && s->q->user[0] != 0 && strcmp(s->q->user, s->bound.device) != 0)
+	if ((s->ways & WAY_CODE) != 0 && s->q->user[0] != 0 && strcasecmp(s->q->user, s->bound.device) != 0)
 		return refuse(s, 403, "name.user-differs", "the user name sent with the code is not the name that is asked for");
 	if ((s->ways & WAY_SECRET) != 0 && ((rc = scope_of_credential(s, &s->secret, live, e)) != 0 || s->stop))
 		return rc;

@@ -3,6 +3,7 @@
 #include "server/fleet/scope.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/text.h"
 
@@ -31,9 +32,9 @@ covers(enum scope_kind k, const char *value, const char *name, const char *own)
 {
 	switch (k) {
 	case SCOPE_OWN_NAME:
-		return own != NULL && strcmp(own, name) == 0;
+		return own != NULL && own[0] != 0 && strcasecmp(own, name) == 0; /* as devices are told apart */
 	case SCOPE_DEVICE:
-		return strcmp(value, name) == 0;
+		return strcasecmp(value, name) == 0;
 	case SCOPE_PATTERN:
 		return text_match(value, name);
 	case SCOPE_NEW:

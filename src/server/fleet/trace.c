@@ -46,6 +46,7 @@ static const struct { const char *reason, *hint; } hints[] = {
 	{ "label.unknown", "'estuary label list' shows the labels; the label is the part of the path before /simpleenroll" },
 	{ "label.incomplete", "its CA or profile is missing or disabled: see 'estuary label show LABEL'" },
 	{ "label.takes-nobody", "say who may come in with 'estuary label set LABEL --accept'" },
+	{ "device.too-often", "see what asks in 'estuary audit list --device NAME'; 'estuary device retire NAME' keeps it out" },
 	{ "device.retired", "an operator retired the device; 'estuary device release NAME' takes it back" },
 	{ "name.other-device", "a device may ask only for its own name; the label's 'reenrol' setting tells how names are bound" },
 	{ "name.subject-differs", "send the subject of the certificate that you present, or set the label's reenrol to force-subject" },

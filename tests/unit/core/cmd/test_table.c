@@ -114,6 +114,9 @@ nothing_from_outside_reaches_the_terminal_as_it_is(void **state)
 	printed("[{\"name\":\"\\u001b[2J\",\"state\":\"\\u202e\",\"text\":\"a\\nb\"}]", false, 0,
 	    "NAME     STATE         NOT AFTER  TEXT\n"
 	    "\\x1b[2J  \\xe2\\x80\\xae  -          a\\x0ab\n");
+	printed("[{\"name\":{\"a\":\"\xe2\x80\xaeX\xc2\x9b\"}}]", false, 0,
+	    "NAME                           STATE  NOT AFTER  TEXT\n"
+	    "{\"a\":\"\\xe2\\x80\\xaeX\\xc2\\x9b\"}  -      -          -\n");
 }
 
 static void

@@ -111,6 +111,8 @@ case_counts_where_it_should(void **state)
 	static const struct { const char *a, *b; bool equal; } cases[] = {
 		{ "dns:A.Example", "dns:a.example", true }, { "dns:a.example", "dns:b.example", false },
 		{ "email:a@Example", "email:a@eXample", true }, { "email:A@example", "email:a@example", false },
+		{ "uri:https://Host.example/X", "uri:HTTPS://hOST.example/X", true }, { "uri:https://a/X", "uri:https://a/x", false },
+		{ "uri:https://u@a/x", "uri:https://U@a/x", false }, { "uri:URN:a", "uri:urn:a", true },
 		{ "uri:urn:a", "uri:urn:A", false }, { "ip:::1", "ip:0:0::1", true },
 		{ "dns:a", "dns:ab", false }, { "uri:dns:a", "dns:a", false },
 	};

@@ -166,31 +166,9 @@ a_link_or_a_directory_is_not_replaced_either(void **state)
 	assert_int_equal(lstat(target, &st), 0);
 	(void)unlink(path);
 	assert_int_equal(mkdir(path, 0700), 0);
-	assert_int_equal(peer_listen_unix_group(&fd, path, 0660, getegid(), NULL), E_EXISTS);
+	assert_int_equal(peer_listen_unix(&fd, path, 0600, NULL), E_EXISTS);
 	assert_int_equal(rmdir(path), 0);
 	(void)unlink(target);
-	(void)rmdir(dir);
-}
-
-static void
-a_sockets_file_is_given_to_a_group(void **state)
-{
-	char dir[] = "/tmp/peer-XXXXXX", path[64];
-	gid_t group = geteuid() == 0 ? 12345 : getegid();
-	struct err e = { 0 };
-	struct stat st;
-	int fd = -1;
-
-	(void)state;
-	assert_non_null(mkdtemp(dir));
-	(void)snprintf(path, sizeof(path), "%s/s", dir);
-	assert_int_equal(peer_listen_unix_group(&fd, path, 0660, group, &e), 0);
-	assert_int_equal(lstat(path, &st), 0);
-	assert_int_equal(st.st_gid, group);
-	assert_int_equal(st.st_mode & 07777, 0660);
-	assert_true(peer_is_unix_listener(fd));
-	(void)close(fd);
-	(void)unlink(path);
 	(void)rmdir(dir);
 }
 
@@ -255,7 +233,6 @@ main(void)
 		cmocka_unit_test(a_unix_socket_has_the_exact_mode_and_replaces_its_predecessor),
 		cmocka_unit_test(a_file_that_is_no_socket_is_not_replaced),
 		cmocka_unit_test(a_link_or_a_directory_is_not_replaced_either),
-		cmocka_unit_test(a_sockets_file_is_given_to_a_group),
 		cmocka_unit_test(a_path_too_long_for_a_socket_is_an_error),
 		cmocka_unit_test(what_has_no_peer_has_no_uid_and_no_address),
 		cmocka_unit_test(the_limit_of_descriptors_is_raised),

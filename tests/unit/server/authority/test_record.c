@@ -86,6 +86,22 @@ strangers_share_a_bucket_that_takes_nothing_from_those_who_are_known(void **stat
 	assert_int_equal(recorded("certificate a", 1, NOW), 1);
 }
 
+static void
+a_device_in_any_case_has_so_many_certificates_and_then_one_a_second(void **state)
+{
+	unsigned yes = 0;
+
+	(void)state;
+	for (int i = 0; i < 3000; i++)
+		yes += record_may_issue(a, i % 2 == 0 ? "pump-7" : "PUMP-7", NOW);
+	assert_int_equal(yes, SAVED);
+	for (int i = 0; i < 10; i++)
+		yes += record_may_issue(a, "Pump-7", NOW + 3);
+	assert_int_equal(yes, SAVED + 3);
+	assert_true(record_may_issue(a, "pump-8", NOW));
+	assert_true(record_allowed(a, "pump-7", NOW)); /* which is counted apart */
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int
@@ -95,6 +111,7 @@ main(void)
 		CASE(one_who_is_known_is_recorded_as_often_as_was_saved_up_and_then_once_a_second),
 		CASE(two_who_share_a_bucket_in_turn_are_recorded_no_more_often_than_one),
 		CASE(strangers_share_a_bucket_that_takes_nothing_from_those_who_are_known),
+		CASE(a_device_in_any_case_has_so_many_certificates_and_then_one_a_second),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,8 @@ each_scope_covers_its_names_and_no_others(void **state)
 	(void)state;
 	assert_int_equal(check(SCOPE_DEVICE, "pump-7", false, "pump-7", NULL, false), 0);
 	assert_int_equal(check(SCOPE_DEVICE, "pump-7", false, "pump-8", NULL, false), E_POLICY);
-	assert_int_equal(check(SCOPE_DEVICE, "pump-7", false, "PUMP-7", NULL, false), E_POLICY);
+	assert_int_equal(check(SCOPE_DEVICE, "pump-7", false, "PUMP-7", NULL, false), 0); /* one device, as names are compared */
+	assert_int_equal(check(SCOPE_DEVICE, "pump-7", false, "pump-71", NULL, false), E_POLICY);
 	assert_int_equal(check(SCOPE_PATTERN, "pump-*", false, "pump-8", NULL, false), 0);
 	assert_int_equal(check(SCOPE_PATTERN, "pump-*", false, "valve-8", NULL, false), E_POLICY);
 	assert_int_equal(check(SCOPE_PATTERN, "pump-?", false, "pump-18", NULL, false), E_POLICY);
