@@ -45,6 +45,17 @@ restart_as(const struct cli *c, uid_t uid, gid_t gid, struct err *e)
 	return spawn_exec(SETPRIV, argv, e);
 }
 
+/* May anybody have made this directory, in the hope that root comes and leaves a CA there? */
+static bool
+anybodys(const char *dir)
+{
+	char parent[PLACE_PATH_MAX];
+	struct stat st;
+
+	(void)snprintf(parent, sizeof(parent), "%s/..", dir);
+	return stat(parent, &st) != 0 || (st.st_mode & S_IWOTH) != 0;
+}
+
 int
 place_become(const struct cli *c, const char *dir, struct err *e)
 {
@@ -65,6 +76,9 @@ place_become(const struct cli *c, const char *dir, struct err *e)
 	}
 	if (uid == 0)
 		return 0;
+	if (user == NULL && anybodys(dir))
+		return err_set(e, E_POLICY, "%s: belongs to uid %u, where everybody may make directories: that user would have the CA's "
+		    "keys; --user says that it is meant", dir, (unsigned)uid);
 	if (there && st.st_uid != uid)
 		return err_set(e, E_EXISTS, "%s: belongs to uid %u, not to '%s'", dir, (unsigned)st.st_uid, user);
 	if (!there && ((r = file_mkdir(dir, 0700, e)) != 0))

@@ -13,7 +13,8 @@
 /*
  * When root was told --user, or the directory belongs to another user: make the directory, give it to
  * that user and start over as that user, so that nothing of the server runs as root.  Returns
- * 0 when there is nothing to change.  E_USAGE, E_NOTFOUND, E_IO.
+ * 0 when there is nothing to change.  E_POLICY: another user's, without --user, where everybody may make directories.
+ * E_USAGE, E_NOTFOUND, E_IO.
  */
 int place_become(const struct cli *c, const char *dir, struct err *e) MUST_CHECK;
 /*

@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
@@ -155,6 +156,17 @@ def test_the_line_for_a_first_device_can_be_pasted(fresh_server, tmp_path):
     r = subprocess.run(["sh", "-c", line.replace("estuary ", str(ESTUARY) + " ", 1)], cwd=tmp_path, capture_output=True, text=True, timeout=30)
     assert r.returncode == 0, r
     assert "BEGIN CERTIFICATE" in (tmp_path / "device-1.pem").read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_leaves_no_ca_to_whoever_made_the_directory_first(tmp_path):
+    shared = tmp_path / "shared"
+    place = shared / "try"
+    place.mkdir(parents=True)
+    shared.chmod(0o1777)
+    os.chown(place, 65534, 65534)
+    r = quickstart(place, "--no-serve")
+    assert r.returncode == 77 and "--user" in r.stderr and list(place.iterdir()) == []
 
 
 def renew(directory, *args):
