@@ -340,7 +340,8 @@ step_fork(struct deciding *s, struct err *e)
 	v = decide(CERT_OWN, s->header, s->secret_factor, s->label->rule);
 	s->ways = v.allow ? speaking(s->label, v.ways) : 0;
 	/* Where another credential speaks, the certificate is what is renewed only by simplereenroll, and within its grace. */
-	if (s->ways == 0 || ((s->ways & WAY_OWN) == 0 && (s->q->op != EST_SIMPLEREENROLL || s->cert != CERT_OWN)))
+	s->renewed = (s->ways & WAY_OWN) != 0 || (s->ways != 0 && s->q->op == EST_SIMPLEREENROLL && s->cert == CERT_OWN);
+	if (!s->renewed)
 		return 0;
 	name_actor(s);
 	if ((rc = find_retry(s, s->own.row.device_name, s->x->actor, &retry, e)) != 0)
