@@ -147,13 +147,14 @@ HOSTILE = {
     "cut off": lambda f, der: f.bag(f.leaf(der))[:300],
     "empty": lambda f, der: b"",
     "a page": lambda f, der: b"<html>welcome</html>",
-    "a signature that is wrong": lambda f, der: b64(spoilt(der_of(f.bag(f.leaf(der))))),
+    "a signature that is wrong": lambda f, der: b64(spoilt(f, f.leaf(der))),
 }
 
 
-def spoilt(der):
-    """One octet of the certificate's signature is another."""
-    at = der.rindex(b"\x30\x44" if b"\x30\x44" in der[-90:] else b"\x30") + 8
+def spoilt(f, leaf):
+    """The bag of a certificate; one octet of its signature is another."""
+    der = der_of(f.bag(leaf))
+    at = der.rindex(leaf.signature) + 8
     return der[:at] + bytes([der[at] ^ 1]) + der[at + 1:]
 
 
