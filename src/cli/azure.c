@@ -26,25 +26,11 @@ struct export {
 	bool needs_hub;              /* somewhere exactly one hub must be named, and none of Azure's is */
 };
 
-/* One word for the shell, whatever is in it. */
-static void
-put_quoted(struct buf *out, const char *s)
-{
-	buf_put_u8(out, '\'');
-	for (; *s != 0; s++) {
-		if (*s == '\'')
-			buf_put_str(out, "'\\''");
-		else
-			buf_put_u8(out, (uint8_t)*s);
-	}
-	buf_put_u8(out, '\'');
-}
-
 static void
 put_option(struct buf *out, const char *option, const char *value)
 {
 	buf_printf(out, " \\\n\t%s ", option);
-	put_quoted(out, value);
+	text_quote(out, value);
 }
 
 static int
@@ -179,7 +165,7 @@ put_target(const struct export *x, struct buf *out, const char *variable, const 
 {
 	buf_printf(out, "%s=${%s:-", variable, variable);
 	if (cli_has(x->c, option))
-		put_quoted(out, cli_text(x->c, option));
+		text_quote(out, cli_text(x->c, option));
 	buf_put_str(out, "}\n");
 	if (needed)
 		buf_printf(out, ": \"${%s:?set it to the name of the %s}\"\n", variable,
@@ -199,7 +185,7 @@ put_ca(struct export *x, const char *name, const json_t *ca, struct err *e)
 		return r;
 	(void)json_object_set_new(x->names, name, json_true());
 	buf_put_str(&x->script, "ca ");
-	put_quoted(&x->script, name);
+	text_quote(&x->script, name);
 	buf_put_u8(&x->script, '\n');
 	x->n_cas++;
 	return 0;
@@ -280,7 +266,7 @@ put_key(struct export *x, struct buf *out, const char *option, const char *kind,
 	    name);
 	if (key != NULL) {
 		buf_printf(&x->keys, "%s=", variable);
-		put_quoted(&x->keys, key);
+		text_quote(&x->keys, key);
 		buf_put_u8(&x->keys, '\n');
 	}
 }
@@ -349,7 +335,7 @@ add_group(struct export *x, const json_t *item, struct err *e)
 	if (r != 0)
 		return r;
 	buf_put_str(out, "group ");
-	put_quoted(out, json_str(whole, "name", ""));
+	text_quote(out, json_str(whole, "name", ""));
 	if (symmetric) {
 		put_key(x, out, "--primary-key", "GROUP", whole, "key", "KEY");
 		put_key(x, out, "--secondary-key", "GROUP", whole, "key2", "KEY2");
@@ -375,9 +361,9 @@ put_certificate(struct buf *checks, struct buf *out, const char *option, const j
 		return;
 	(void)snprintf(file, sizeof(file), "devices/%.150s%s.pem", json_str(whole, "registration", ""), ending);
 	buf_put_str(checks, checks->n != 0 ? " && certificate " : "certificate ");
-	put_quoted(checks, file);
+	text_quote(checks, file);
 	buf_put_u8(checks, ' ');
-	put_quoted(checks, json_str(whole, member, ""));
+	text_quote(checks, json_str(whole, member, ""));
 	put_option(out, option, file);
 }
 
@@ -405,12 +391,12 @@ add_enrolment(struct export *x, const json_t *item, struct err *e)
 	}
 	/* With "=": a device's ID may begin with a hyphen. */
 	buf_put_str(&options, " \\\n\t--device-id=");
-	put_quoted(&options, device);
+	text_quote(&options, device);
 	put_settings(x, &options, whole);
 	if (checks.n != 0)
 		buf_printf(&x->script, "if %s; then\n", buf_str(&checks));
 	buf_put_str(&x->script, "enrolment ");
-	put_quoted(&x->script, json_str(whole, "registration", ""));
+	text_quote(&x->script, json_str(whole, "registration", ""));
 	buf_printf(&x->script, " %s", symmetric ? "symmetricKey" : how);
 	buf_put_bytes(&x->script, bytes_of_buf(&options));
 	buf_put_str(&x->script, checks.n != 0 ? "\nelse\n\tleft=$((left + 1))\nfi\n" : "\n");

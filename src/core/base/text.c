@@ -143,12 +143,8 @@ text_valid_host(const char *s)
 }
 
 void
-text_shell(struct buf *out, const char *s)
+text_quote(struct buf *out, const char *s)
 {
-	if (*s != 0 && s[strspn(s, ALNUM "_./:=@%+,-")] == 0) {
-		buf_put_str(out, s);
-		return;
-	}
 	buf_put_u8(out, '\'');
 	for (; *s != 0; s++) {
 		if (*s == '\'')
@@ -157,6 +153,15 @@ text_shell(struct buf *out, const char *s)
 			buf_put_u8(out, (uint8_t)*s);
 	}
 	buf_put_u8(out, '\'');
+}
+
+void
+text_shell(struct buf *out, const char *s)
+{
+	if (*s != 0 && s[strspn(s, ALNUM "_./:=@%+,-")] == 0)
+		buf_put_str(out, s);
+	else
+		text_quote(out, s);
 }
 
 bool

@@ -26,7 +26,9 @@ void text_escape(struct buf *out, struct bytes b);
  * or text that was escaped before) comes through as it is.
  */
 void text_show(struct buf *out, struct bytes b);
-/* Append s as one word for a POSIX shell: as it stands where that is safe, in single quotes where it is not. */
+/* Append s as one word for a POSIX shell, in single quotes. */
+void text_quote(struct buf *out, const char *s);
+/* The same; as it stands where that is safe. */
 void text_shell(struct buf *out, const char *s);
 /* Decimal without sign or blanks, at most max; false otherwise. */
 bool text_parse_u64(uint64_t *out, const char *s, uint64_t max);

@@ -77,7 +77,7 @@ is_bearable(X509_STORE_CTX *ctx)
 	return key == NULL || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA || EVP_PKEY_get_bits(key) <= RSA_BITS_MAX;
 }
 
-/* A bad chain never ends the handshake here: what it is worth is the request's business. */
+/* A bad chain never ends the handshake here, but for a key that costs too much: what it is worth is the request's business. */
 static int
 on_client_chain(X509_STORE_CTX *ctx, void *arg)
 {
@@ -86,7 +86,7 @@ on_client_chain(X509_STORE_CTX *ctx, void *arg)
 	struct verdict *v = SSL_get_ex_data(ssl, verdict_index);
 
 	if (!is_bearable(ctx)) {
-		X509_STORE_CTX_set_error(ctx, X509_V_ERR_EE_KEY_TOO_SMALL); /* the alert is "bad certificate" */
+		X509_STORE_CTX_set_error(ctx, X509_V_ERR_CERT_REJECTED);
 		return 0;
 	}
 	if (v == NULL) {

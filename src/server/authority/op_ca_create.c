@@ -9,7 +9,6 @@
 #include "core/base/text.h"
 #include "core/sys/log.h"
 #include "server/authority/op_ca.h"
-#include "server/signer/service.h"
 
 #define ROOT_LIFETIME   (INT64_C(20) * 365 * 86400)
 #define ISSUER_LIFETIME (INT64_C(10) * 365 * 86400)

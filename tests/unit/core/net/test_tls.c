@@ -3,6 +3,7 @@
 #include "tests/unit/core/net/house.h"
 
 #include <openssl/err.h>
+#include <openssl/param_build.h>
 
 static struct house house;
 
@@ -326,6 +327,80 @@ a_key_must_fit_its_certificate(void **state)
 	assert_int_equal(ERR_peek_error(), 0);
 }
 
+static void
+a_chain_that_is_cut_off_is_no_chain(void **state)
+{
+	struct tls_server *s = NULL;
+	struct bytes whole = bytes_of_buf(&house.chain_pem);
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(tls_server_new(&s, bytes_slice(whole, 0, whole.n - 60), bytes_of_buf(&house.key_pem), true, &e), E_FORMAT);
+	assert_non_null(strstr(e.msg, "chain"));
+	assert_null(s);
+	assert_int_equal(ERR_peek_error(), 0);
+}
+
+/* A key that nobody has: its signatures are wrong, and to find that out costs as much as if they were right. */
+static EVP_PKEY *
+made_up_rsa(int bits)
+{
+	BIGNUM *n = BN_new(), *e = BN_new(), *d = BN_new();
+	OSSL_PARAM_BLD *b = OSSL_PARAM_BLD_new();
+	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	EVP_PKEY *key = NULL;
+	OSSL_PARAM *p;
+
+	assert_true(BN_rand(n, bits, BN_RAND_TOP_TWO, BN_RAND_BOTTOM_ODD) && BN_set_word(e, 65537) && BN_set_word(d, 3));
+	assert_true(OSSL_PARAM_BLD_push_BN(b, "n", n) && OSSL_PARAM_BLD_push_BN(b, "e", e) && OSSL_PARAM_BLD_push_BN(b, "d", d));
+	p = OSSL_PARAM_BLD_to_param(b);
+	assert_true(EVP_PKEY_fromdata_init(c) == 1 && EVP_PKEY_fromdata(c, &key, EVP_PKEY_KEYPAIR, p) == 1);
+	OSSL_PARAM_free(p);
+	OSSL_PARAM_BLD_free(b);
+	EVP_PKEY_CTX_free(c);
+	BN_free(n);
+	BN_free(e);
+	BN_free(d);
+	return key;
+}
+
+/* Why the server ends a handshake with a client that has such a key. */
+static int
+refusal_of_rsa(const struct tls_server *s, int bits)
+{
+	EVP_PKEY *key = made_up_rsa(bits);
+	SSL_CTX *ctx = house_client(NULL, TLS1_3_VERSION);
+	X509 *x = kit_x509(kit_der(&house.device));
+	struct pair p;
+	int why = 0;
+
+	assert_true(X509_set_pubkey(x, key) == 1 && X509_sign(x, key_evp(house.device.key), EVP_sha256()) > 0);
+	assert_true(SSL_CTX_use_certificate(ctx, x) == 1 && SSL_CTX_use_PrivateKey(ctx, key) == 1);
+	pair_open(&p, s, ctx);
+	for (int i = 0; i < 20 && why == 0; i++) {
+		(void)SSL_do_handshake(p.client);
+		ERR_clear_error();
+		(void)SSL_do_handshake(p.server);
+		why = ERR_GET_REASON(ERR_peek_last_error());
+	}
+	ERR_clear_error();
+	pair_close(&p);
+	X509_free(x);
+	EVP_PKEY_free(key);
+	return why;
+}
+
+static void
+a_huge_key_is_turned_away_before_its_signature(void **state)
+{
+	struct tls_server *s = house_tls(&house);
+
+	(void)state;
+	assert_int_equal(refusal_of_rsa(s, 4096), SSL_R_BAD_SIGNATURE);
+	assert_int_equal(refusal_of_rsa(s, 4104), SSL_R_CERTIFICATE_VERIFY_FAILED);
+	tls_server_free(s);
+}
+
 static int
 build(void **state)
 {
@@ -359,6 +434,8 @@ main(void)
 		cmocka_unit_test(old_versions_and_suites_are_not_spoken),
 		cmocka_unit_test(a_session_is_never_resumed),
 		cmocka_unit_test(a_key_must_fit_its_certificate),
+		cmocka_unit_test(a_chain_that_is_cut_off_is_no_chain),
+		cmocka_unit_test(a_huge_key_is_turned_away_before_its_signature),
 	};
 
 	return cmocka_run_group_tests(tests, build, clear);

@@ -410,6 +410,7 @@ a_new_configuration_counts_for_the_steps_to_come(void **state)
 	failed(&a, E_IO, "EST auth is not configured");
 	assert_int_equal(n_asked, 0);
 }
+
 int
 main(void)
 {

@@ -197,6 +197,7 @@ a_switch_over_a_damaged_key_keeps_the_whole_one_before_it(void **state)
 	assert_int_equal(use("id", 1, &got), 0);
 	assert_true(bytes_equal(bytes_of_buf(&got), bytes_of_buf(&old)));
 }
+
 int
 main(void)
 {

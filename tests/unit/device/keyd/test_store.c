@@ -455,6 +455,7 @@ the_list_looks_at_what_is_wanted_alone(void **state)
 	assert_string_equal(state_in(all, "pair"), "ok");
 	assert_int_equal(after.st_mode, before.st_mode);
 }
+
 int
 main(void)
 {

@@ -351,6 +351,7 @@ calls_that_nobody_answered_go_with_the_api(void **state)
 	assert_non_null(s.waiting);
 	(void)stage_close(&s);
 }
+
 int
 main(void)
 {

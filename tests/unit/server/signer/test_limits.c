@@ -652,6 +652,7 @@ asking_often_does_not_lose_what_trickles_in(void **state)
 		n += limits_take(&leaf_limits, &b, ms);
 	assert_int_equal(n, 50);
 }
+
 int
 main(void)
 {

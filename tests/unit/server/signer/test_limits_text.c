@@ -66,6 +66,7 @@ a_limit_that_is_missing_unknown_or_out_of_range_is_an_error(void **state)
 		assert_int_equal(l.max_per_s, 7);
 	}
 }
+
 int
 main(void)
 {
