@@ -39,7 +39,6 @@ demo:
 	BUILD=$(BUILD) tools/demo
 
 bench: all
-	ninja -C $(BUILD) bench/bench-load bench/bench-commits bench/bench-nothing bench/bench-herd
 	BUILD=$(BUILD) $(PYTHON) bench/run; server=$$?; BUILD=$(BUILD) $(PYTHON) bench/device && exit $$server
 	BUILD=$(BUILD) $(PYTHON) bench/provision
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "device/certd/policy.h"
+#include "device/service/policy.h"
 
 #define WINDOW_S 300 /* the busiest so many seconds are the peak, */
 #define MOMENT_S 10  /* and beside them the worst moment is told */
