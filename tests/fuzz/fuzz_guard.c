@@ -66,7 +66,7 @@ check_reduced(const struct guard *g)
 	struct guard again;
 
 	guard_reduced(&head, g);
-	need(guard_check(&again, bytes_of_buf(&head), &no));
+	need(guard_check(&again, bytes_of_buf(&head), 0, &no));
 	need(again.method == g->method && again.v10 == g->v10 && again.close == g->close);
 	need(again.has_length == g->has_length && again.length == g->length && again.chunked == g->chunked);
 }
@@ -90,7 +90,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	}
 	if (r == 1)
 		in = bytes_slice(in, 0, end);
-	if (!guard_check(&g, in, &no)) {
+	if (!guard_check(&g, in, 0, &no)) {
 		need(no.status >= 400 && no.status < 600 && no.event != NULL && no.text != NULL);
 		return 0;
 	}

@@ -43,14 +43,6 @@ clock_monotonic_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-uint64_t
-clock_cpu_us(void)
-{
-	struct timespec ts = read_clock(CLOCK_PROCESS_CPUTIME_ID);
-
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 /* Days from 1970-01-01, counting the year from March so that February ends it. */
 static int64_t
 days_of(int64_t y, int m, int d)

@@ -13,7 +13,6 @@
 int64_t clock_now(void);            /* UTC seconds since 1970 */
 int64_t clock_now_ms(void);         /* UTC milliseconds since 1970 */
 uint64_t clock_monotonic_ms(void);  /* never set back; for deadlines */
-uint64_t clock_cpu_us(void);        /* CPU time of this process */
 
 struct clock_parts {
 	int year, month, day, hour, minute, second; /* month 1-12, UTC */

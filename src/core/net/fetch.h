@@ -94,14 +94,10 @@ int fetch_run(const struct fetch *f, struct fetch_answer *a, struct err *e) MUST
 void fetch_clear(struct fetch_answer *a);
 /* Is it one line "Name: value", as fetch_run() takes them? */
 bool fetch_is_header(const char *line);
-/* "client-refused" and the like, for logs. */
-const char *fetch_cause_name(enum fetch_cause c);
 /*
  * Is host (a name or address literal, no brackets) in a list as NO_PROXY has it?  Items stand between commas or
  * blanks: "*", a name (it and all names below it; "." or "*." in front changes nothing), an address, a CIDR block.
  */
 bool fetch_without_proxy(const char *list, const char *host);
-/* Append the proxy's URI with its password masked, for logs; "?" when it is none. */
-void fetch_proxy_text(struct buf *out, const char *proxy);
 
 #endif

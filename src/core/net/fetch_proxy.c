@@ -105,19 +105,6 @@ fetch_proxy_show(struct buf *out, const struct fetch_proxy *p)
 	buf_put_str(out, host);
 }
 
-void
-fetch_proxy_text(struct buf *out, const char *proxy)
-{
-	struct fetch_proxy p;
-
-	if (fetch_proxy_parse(&p, proxy, NULL) != 0) {
-		buf_put_str(out, "?");
-		return;
-	}
-	fetch_proxy_show(out, &p);
-	fetch_proxy_clear(&p);
-}
-
 /* --- who is reached without it --- */
 
 struct address {

@@ -5,19 +5,6 @@
 #include <openssl/ssl.h>
 #include <string.h>
 
-static const char *const names[] = {
-	[FETCH_OK] = "ok", [FETCH_RESOLVE] = "resolve", [FETCH_CONNECT] = "connect", [FETCH_TIMEOUT] = "timeout",
-	[FETCH_PROXY] = "proxy", [FETCH_SERVER_UNTRUSTED] = "server-untrusted",
-	[FETCH_CLIENT_REFUSED] = "client-refused", [FETCH_TRUNCATED] = "truncated", [FETCH_TOOBIG] = "too-big",
-	[FETCH_OTHER] = "other",
-};
-
-const char *
-fetch_cause_name(enum fetch_cause c)
-{
-	return (size_t)c < N_OF(names) ? names[c] : "other";
-}
-
 /* The alerts that a server sends about a client's certificate, or about none (RFC 8446 6.2, 4.4.2.4). */
 static bool
 is_about_certificate(int alert)

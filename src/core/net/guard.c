@@ -291,13 +291,7 @@ check_expect(struct guard *g, struct guard_no *no)
 }
 
 bool
-guard_check(struct guard *g, struct bytes head, struct guard_no *no)
-{
-	return guard_check_lax(g, head, 0, no);
-}
-
-bool
-guard_check_lax(struct guard *g, struct bytes head, unsigned lax, struct guard_no *no)
+guard_check(struct guard *g, struct bytes head, unsigned lax, struct guard_no *no)
 {
 	struct bytes line;
 

@@ -52,12 +52,11 @@ int guard_end(struct bytes in, size_t *from, size_t *end);
  * above 2^63-1, or together with Transfer-Encoding; any Transfer-Encoding but `chunked`, or
  * in 1.0; targets that do not begin with '/' (http://host/... is reduced to its path),
  * with octets outside 33 to 126, with %00, or too long; methods and versions unknown to us.
+ * lax, or'd, names what is taken nevertheless.
  */
-bool guard_check(struct guard *g, struct bytes head, struct guard_no *no) MUST_CHECK;
-/* What guard_check_lax() takes besides. */
+bool guard_check(struct guard *g, struct bytes head, unsigned lax, struct guard_no *no) MUST_CHECK;
 #define GUARD_NO_HOST 1u /* 1.1 without Host */
 #define GUARD_RAW_NUL 2u /* %00 in the target, for owners that route by raw paths and refuse it themselves */
-bool guard_check_lax(struct guard *g, struct bytes head, unsigned lax, struct guard_no *no) MUST_CHECK;
 /*
  * Append a head that means to an HTTP library what g means for framing, and nothing else: method, target "/",
  * version, a Host, the body's length.  So that a library need not agree with us about anything that was sent.

@@ -125,7 +125,7 @@ judge_head(struct http_request *r, struct bytes head, const struct http_local *l
 {
 	unsigned lax = (local->no_host_ok ? GUARD_NO_HOST : 0) | (local->raw_paths ? GUARD_RAW_NUL : 0);
 
-	if (!guard_check_lax(&r->guard, head, lax, no))
+	if (!guard_check(&r->guard, head, lax, no))
 		return false;
 	if (path_decode(&r->path, r->guard.target, NULL) == 0)
 		return true;
@@ -497,10 +497,4 @@ http_server_free(struct http_server *s)
 	loop_late_free(s->later);
 	loop_timer_free(s->drain_end);
 	mem_free(s);
-}
-
-size_t
-http_server_connections(const struct http_server *s)
-{
-	return conn_pool_count(s->pool);
 }

@@ -77,7 +77,6 @@ void http_server_limit_uids(struct http_server *s, size_t per_uid, size_t per_ro
 /* Stop accepting, let requests under way finish (at most ms), then call done. */
 void http_server_drain(struct http_server *s, unsigned ms, loop_fn done, void *ctx);
 void http_server_free(struct http_server *s); /* requests that are not answered yet go with it */
-size_t http_server_connections(const struct http_server *s);
 
 /* The request.  Everything is borrowed until http_answer(). */
 const char *http_id(const struct http_request *r);

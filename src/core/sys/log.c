@@ -18,9 +18,8 @@
 #define TEXT_MAX ((size_t)1000)
 #define LINE_MAX_LEN ((size_t)4090)
 
-static const char *const level_names[] = { "ERROR", "WARN", "NOTE", "DEBUG" };
+static const char *const level_names[] = { "ERROR", "WARN", "NOTE" };
 static char role_name[32] = "estuary";
-static enum log_level least = L_NOTE;
 static uint64_t dropped;
 static bool torn; /* the last line went out in part */
 static struct log_rate strangers;
@@ -31,12 +30,6 @@ log_open(const char *role)
 	(void)snprintf(role_name, sizeof(role_name), "%s", role);
 	/* A reader of our lines that goes away must not take the role with it. */
 	(void)signal(SIGPIPE, SIG_IGN);
-}
-
-void
-log_set_level(enum log_level new_least)
-{
-	least = new_least;
 }
 
 ssize_t
@@ -106,8 +99,6 @@ log_event(enum log_level level, const char *event, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (level > least)
-		return;
 	va_start(ap, fmt);
 	put_event(level, event, fmt, ap);
 	va_end(ap);
@@ -118,7 +109,7 @@ log_stranger(enum log_level level, const char *event, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (level > least || !log_rate_allows(&strangers, event, clock_monotonic_ms()))
+	if (!log_rate_allows(&strangers, event, clock_monotonic_ms()))
 		return;
 	va_start(ap, fmt);
 	put_event(level, event, fmt, ap);

@@ -7,7 +7,7 @@
 
 #include "core/base/bytes.h"
 
-enum log_level { L_ERROR, L_WARN, L_NOTE, L_DEBUG };
+enum log_level { L_ERROR, L_WARN, L_NOTE };
 
 /*
  * One line: "<time> <role>[pid] LEVEL event key=value ...".  The text after the
@@ -15,7 +15,6 @@ enum log_level { L_ERROR, L_WARN, L_NOTE, L_DEBUG };
  * a line.  Never blocks the role: a full pipe drops lines and counts them.
  */
 void log_open(const char *role);
-void log_set_level(enum log_level least);
 void log_event(enum log_level level, const char *event, const char *fmt, ...) PRINTF(3, 4);
 /*
  * The same for what anybody can cause from afar: of each event (a constant word) no more lines than log_rate.h

@@ -92,10 +92,11 @@ static const struct pipe_permit permits[] = {
 static void
 lose(struct child *c, const char *why)
 {
-	log_event(L_DEBUG, "role.unreachable", WHO " why=\"%s\"", WHO_OF(c), why);
 	c->unreachable = true;
-	if (!c->leaving)
-		loop_timer_in(c->timer, CHILD_DYING_MS);
+	if (c->leaving)
+		return;
+	log_event(L_WARN, "role.unreachable", WHO " why=\"%s\"", WHO_OF(c), why);
+	loop_timer_in(c->timer, CHILD_DYING_MS);
 }
 
 static void

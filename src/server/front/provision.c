@@ -157,9 +157,6 @@ answered(struct waiting *w, struct bytes body)
 		w->kind->unavailable(w->request, "too many requests wait");
 		return;
 	}
-	if (v.status >= 400)
-		log_event(L_DEBUG, "asked.refused", "id=%s status=%u reason=%s", http_id(w->request), v.status,
-		    v.reason);
 	answer(w->request, v.status, v.body, v.retry_after_s, NULL, false);
 }
 

@@ -167,7 +167,6 @@ on_sign(void *ctx, struct pipe *p, struct pipe_msg *m)
 		refuse(p, m, "signer.refused", id, &e);
 		return;
 	}
-	log_event(L_DEBUG, "signer.signed", "key=%s what=%d octets=%zu", id, (int)what, tbs.n);
 	wire_put_bytes(&body, bytes_of_buf(&sig));
 	answer(p, PROTO_SIGNED, m->id, &body);
 }

@@ -99,7 +99,7 @@ a_duration_is_written_in_its_largest_exact_unit(void **state)
 static void
 the_monotonic_clock_never_goes_back(void **state)
 {
-	uint64_t a = clock_monotonic_ms(), cpu = clock_cpu_us();
+	uint64_t a = clock_monotonic_ms();
 
 	(void)state;
 	for (int i = 0; i < 1000; i++) {
@@ -108,7 +108,6 @@ the_monotonic_clock_never_goes_back(void **state)
 		assert_true(b >= a);
 		a = b;
 	}
-	assert_true(clock_cpu_us() >= cpu);
 }
 
 int

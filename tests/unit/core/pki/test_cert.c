@@ -2,7 +2,8 @@
 /* test_cert.c - certificates written and read, with OpenSSL as the second opinion */
 #include "tests/unit/core/pki/kit.h"
 
-#include "core/base/clock.h"
+#include <time.h>
+
 #include "core/pki/der.h"
 
 static struct made root, device;
@@ -414,7 +415,7 @@ building_takes_microseconds(void **state)
 
 	(void)state;
 	w.crl_url = w.aia_url = "http://ca.example/some/path";
-	began = clock_cpu_us();
+	began = (uint64_t)clock();
 	for (int i = 0; i < 2000; i++) {
 		AUTO_BUF tbs = { 0 }, der = { 0 };
 
@@ -422,8 +423,8 @@ building_takes_microseconds(void **state)
 		cert_assemble(&der, bytes_of_buf(&tbs), w.sig_alg, (struct bytes){ sig, sizeof(sig) });
 	}
 	/* About 3 in the open, 20 under sanitizers; a mistake in kind is what this finds. */
-	assert_true(clock_cpu_us() - began < UINT64_C(2000) * 200);
-	print_message("%.2f us a certificate\n", (double)(clock_cpu_us() - began) / 2000);
+	assert_true((uint64_t)clock() - began < UINT64_C(2000) * 200);
+	print_message("%.2f us a certificate\n", (double)((uint64_t)clock() - began) / 2000);
 }
 
 int

@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include <openssl/x509.h>
 
-#include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
 #include "core/pki/cert.h"
@@ -126,10 +126,10 @@ every_refusal_is_cheap(void **state)
 		load_case(&der, bad_cases[i].file);
 		for (int again = 0; again < 3; again++) {
 			struct csr c;
-			uint64_t before = clock_cpu_us(), took;
+			uint64_t before = (uint64_t)clock(), took;
 
 			assert_int_not_equal(csr_parse(&c, bytes_of_buf(&der), NULL), 0);
-			took = clock_cpu_us() - before;
+			took = (uint64_t)clock() - before;
 			best = took < best ? took : best;
 		}
 		if (best > REFUSAL_US)

@@ -5,9 +5,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
-#include "core/base/clock.h"
 #include "core/base/mem.h"
 
 #define LIT(s) ((struct bytes){ (const uint8_t *)(s), sizeof(s) - 1 })
@@ -142,9 +142,9 @@ bombs_of_a_megabyte_cost_nothing(void **state)
 
 		memcpy(deep + i, head, sizeof(head));
 	}
-	before = clock_cpu_us();
+	before = (uint64_t)clock();
 	assert_int_equal(der_check((struct bytes){ deep, n }, "it", NULL), E_FORMAT);
-	assert_true(clock_cpu_us() - before < 2000);
+	assert_true((uint64_t)clock() - before < 2000);
 	mem_free(deep);
 }
 

@@ -5,11 +5,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include <openssl/pem.h>
 
-#include "core/base/clock.h"
 #include "core/base/text.h"
 #include "core/pki/der.h"
 #include "core/pki/ossl.h"
@@ -378,10 +378,10 @@ weak_key_checks_stay_below_a_millisecond(void **state)
 
 	(void)state;
 	for (int i = 0; i < 5; i++) {
-		uint64_t before = clock_cpu_us(), took;
+		uint64_t before = (uint64_t)clock(), took;
 
 		assert_int_equal(key_check_weak(KEY_RSA_3072, spki, NULL), 0);
-		took = clock_cpu_us() - before;
+		took = (uint64_t)clock() - before;
 		best = took < best ? took : best;
 	}
 	assert_true(best < 1000);

@@ -47,7 +47,6 @@ teardown(void **state)
 	(void)dup2(saved_stderr, STDERR_FILENO);
 	(void)close(saved_stderr);
 	(void)close(reader);
-	log_set_level(L_NOTE);
 	return 0;
 }
 
@@ -108,20 +107,6 @@ a_text_that_is_long_and_hostile_is_one_line_cut_short(void **state)
 	assert_int_equal(lines(logged()), 1);
 	assert_true(strlen(text) <= 4096);
 	assert_int_equal(text[strlen(text) - 1], '\n');
-}
-
-static void
-lesser_levels_stay_out(void **state)
-{
-	(void)state;
-	log_event(L_DEBUG, "x", "%s", "");
-	assert_string_equal(logged(), "");
-	log_set_level(L_DEBUG);
-	log_event(L_DEBUG, "x", "%s", "");
-	assert_int_equal(lines(logged()), 1);
-	log_set_level(L_ERROR);
-	log_event(L_WARN, "x", "%s", "");
-	assert_string_equal(logged(), "");
 }
 
 static void
@@ -193,7 +178,6 @@ main(void)
 		TEST(a_line_names_time_role_level_and_event),
 		TEST(nothing_in_the_text_can_forge_a_line),
 		TEST(a_text_that_is_long_and_hostile_is_one_line_cut_short),
-		TEST(lesser_levels_stay_out),
 		TEST(a_full_pipe_drops_lines_and_counts_them),
 		TEST(a_full_socket_drops_lines_and_counts_them),
 		TEST(what_strangers_cause_is_written_a_hundred_times_and_then_counted),

@@ -2,7 +2,8 @@
 /* test_issue.c - certificates from root to device, as OpenSSL and our own path validation see them */
 #include "tests/unit/core/pki/kit.h"
 
-#include "core/base/clock.h"
+#include <time.h>
+
 #include "core/pki/trust.h"
 #include "server/ca/issue.h"
 
@@ -396,7 +397,7 @@ issuing_takes_microseconds(void **state)
 {
 	struct name n = named("pump-7");
 	struct issue_want w = want("device", &n, root.key);
-	uint64_t began = clock_cpu_us(), took;
+	uint64_t began = (uint64_t)clock(), took;
 
 	(void)state;
 	for (int i = 0; i < 1000; i++) {
@@ -406,7 +407,7 @@ issuing_takes_microseconds(void **state)
 		assert_int_equal(issue_tbs(&tbs, &out, &sub.issuer, &w, NULL), 0);
 		issue_out_free(&out);
 	}
-	took = clock_cpu_us() - began;
+	took = (uint64_t)clock() - began;
 	print_message("%.2f us a certificate, its lint included\n", (double)took / 1000);
 	assert_true(took < UINT64_C(1000) * 500);
 }
