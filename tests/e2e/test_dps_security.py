@@ -107,6 +107,29 @@ def test_a_group_that_takes_over_gets_neither_certificates_nor_hub_by_the_old_on
     assert world.dps.modules(rid, pair=old).status == 401
 
 
+def test_a_name_that_lost_its_certificate_is_whose_it_is_then(world):
+    """Registered with a request, revoked, and enrolled by somebody with a code for new names: neither proof opens what the other made."""
+    rid, key = fresh_name(), new_key()
+    given = world.given(world.request(rid, key, token=world.token(rid)), key)
+    assert world.dps.modules(rid, "m", "PUT", {}, token=world.hub_token(rid)).status == 200
+    a = world.server.enrol(csr(new_key(), rid), world.label, reenrol=True, pair=given)
+    assert a.status == 200
+    renewed = world.request(rid, key := new_key(), token=world.token(rid))
+    given = world.given(renewed, key)
+    assert world.dps.modules(rid, pair=given).status == 200
+    for c in world.server.op("cert.list", device=rid)["items"]:
+        if c["state"] == "active":
+            world.server.op("cert.revoke", serial=c["serial"])
+    taken = world.server.born(rid)
+    assert world.why(world.dps.modules(rid, pair=taken)) == (401, "dps.no-group")
+    assert world.why(world.request(rid, new_key(), token=world.token(rid))) == (403, "name.active")
+    assert [m["moduleId"] for m in answer(world.dps.modules(rid, token=world.hub_token(rid)))] == ["m"]
+    world.server.op("cert.revoke", serial=taken.serial)
+    key = new_key()
+    given = world.given(world.request(rid, key, token=world.token(rid)), key)
+    assert world.dps.modules(rid, pair=given).status == 200
+
+
 def test_a_request_names_the_device_itself(world):
     rid, other = fresh_name(), fresh_name()
     world.server.born(other)

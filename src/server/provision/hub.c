@@ -44,22 +44,31 @@ is_registered(const struct asking *s)
 
 /*
  * A certificate of ours says which device it is.  That is enough for a device that never registered, and for one that
- * was given certificates with its registration; the name of another that registered may be that of an EST device by
- * chance, or because somebody took it, so there the enrolment has its say.
+ * was given it, or one that it renewed by it, with its registration; the name of another that registered may be that of
+ * an EST device by chance, or because somebody took it, so there the enrolment has its say.
  */
-static bool
-is_by_certificate(const struct asking *s)
+static int
+is_by_certificate(struct asking *s, bool *yes, struct err *e)
 {
-	return s->own && s->q->token.state == ASK_SAS_NONE && strcmp(s->own_row.device_name, s->q->device) == 0 &&
-	    (!is_registered(s) || s->p->registration.issued);
+	char asker[sizeof(s->p->actor)];
+
+	*yes = s->own && s->q->token.state == ASK_SAS_NONE && strcmp(s->own_row.device_name, s->q->device) == 0;
+	if (!*yes || !is_registered(s))
+		return 0;
+	*yes = s->p->registration.issued;
+	(void)snprintf(asker, sizeof(asker), "registration %s", s->registration);
+	return *yes ? cert_row_goes_back(s->f->db, s->own_row.device, s->own_row.id, asker, s->now, yes, e) : 0;
 }
 
 static int
 step_prove(struct asking *s, struct err *e)
 {
-	int rc;
+	bool by_certificate;
+	int rc = is_by_certificate(s, &by_certificate, e);
 
-	if (is_by_certificate(s)) {
+	if (rc != 0)
+		return rc;
+	if (by_certificate) {
 		s->enrolled = true;
 		(void)snprintf(s->p->actor, sizeof(s->p->actor), "certificate %s", s->own_row.serial);
 		asking_note(s, TRACE_OK, "authenticated", "by a certificate of ours for '%s'", s->own_row.device_name);

@@ -35,22 +35,28 @@ is_itself(struct asking *s)
 
 /*
  * Is the name another's already?  Who holds a group's key must not get the identity of a device that came in by
- * another way, so the first certificate goes to a name without a live one, or to who presents that.
+ * another way, so a certificate goes to a name without a live one, to who presents that, or to who registered for it.
+ * Only while that one lives: then another may have enrolled the name.
  */
 static int
 check_live(struct asking *s, bool *live, struct err *e)
 {
 	const char *name = register_device_id(s);
+	bool given = false;
 	char state[16];
 	int64_t id;
 	int rc;
 
 	*live = false;
-	if (s->p->registration.issued || is_itself(s))
+	if (is_itself(s))
 		return 0;
 	if ((rc = device_row_find(s->f->db, name, &id, state, e)) != 0)
 		return rc == E_NOTFOUND ? 0 : rc;
-	return cert_row_live(s->f->db, id, NULL, s->now, live, e);
+	if ((rc = cert_row_live(s->f->db, id, NULL, s->now, live, e)) != 0 || !*live || !s->p->registration.issued)
+		return rc;
+	rc = cert_row_goes_back(s->f->db, id, 0, s->p->actor, s->now, &given, e);
+	*live = !given;
+	return rc;
 }
 
 /* A short-lived certificate begets no longer-lived one here either: see lifetime_of() of fleet/enrol.c.  0: no limit. */

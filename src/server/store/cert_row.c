@@ -219,6 +219,19 @@ cert_row_descends(struct db *d, int64_t device, int64_t parent, int64_t now, boo
 }
 
 int
+cert_row_goes_back(struct db *d, int64_t device, int64_t id, const char *authorised_by, int64_t now, bool *yes, struct err *e)
+{
+	struct query q;
+	int rc = query_open(&q, d, e, "WITH RECURSIVE up(parent, asker) AS ("
+	    "SELECT c.parent, c.authorised_by FROM cert c WHERE c.device = ?1 AND (c.id = ?2 OR (?2 = 0 "
+	    "AND c.revoked_at IS NULL AND c.not_after > ?3 AND " IS_NEWEST("c") ")) UNION ALL "
+	    "SELECT p.parent, p.authorised_by FROM up JOIN cert p ON p.id = up.parent WHERE up.asker <> ?4 AND p.device = ?1) "
+	    "SELECT 1 FROM up WHERE asker = ?4 LIMIT 1", "iiis", device, id, now, authorised_by);
+
+	return rc != 0 ? rc : any_row(&q, yes, e);
+}
+
+int
 cert_row_reenrolled(struct db *d, int64_t device, int64_t id, bool *yes, struct err *e)
 {
 	struct query q;

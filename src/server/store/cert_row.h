@@ -46,6 +46,12 @@ int cert_row_key_compromised(struct db *d, const uint8_t spki_sha256[ROW_HASH_LE
 int cert_row_live(struct db *d, int64_t device, const char *label, int64_t now, bool *live, struct err *e) MUST_CHECK;
 /* Was every live certificate of the device authorised by a certificate of device `parent`?  Once it renews by itself, no more. */
 int cert_row_descends(struct db *d, int64_t device, int64_t parent, int64_t now, bool *yes, struct err *e) MUST_CHECK;
+/*
+ * Does a certificate of the device go back, over those that were shown for each other, to one that this asker was given?
+ * id: it is this one; 0: any that is live.
+ */
+int cert_row_goes_back(struct db *d, int64_t device, int64_t id, const char *authorised_by, int64_t now, bool *yes,
+    struct err *e) MUST_CHECK;
 /* Was a certificate issued by simplereenroll from the device's certificate `id`? */
 int cert_row_reenrolled(struct db *d, int64_t device, int64_t id, bool *yes, struct err *e) MUST_CHECK;
 int cert_row_prove(struct db *d, int64_t id, int64_t now, struct err *e) MUST_CHECK;

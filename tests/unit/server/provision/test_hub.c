@@ -204,6 +204,8 @@ a_certificate_that_came_with_the_registration_is_one_while_the_group_is_enabled(
 	sign_derived(&q->token, key_pumps, "pump-1");
 	assert_int_equal(ask_at(q, NOW, true)->status, 202);
 	change_registration("pump-1", set_issued);
+	assert_int_equal(asked(ASK_MODULE_LIST, ""), 401); /* it was given one, and this is another's */
+	give_own(0x01, "registration pump-1");
 	assert_int_equal(asked(ASK_MODULE_LIST, ""), 200);
 	change_enrolment(false, "pumps", turn_off);
 	assert_int_equal(asked(ASK_MODULE_LIST, ""), 403);

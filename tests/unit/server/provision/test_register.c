@@ -325,7 +325,10 @@ nobody_gets_the_name_of_a_live_device_by_registering(void **state)
 	assert_int_equal(ask_at(with_csr(q, "pump-1"), NOW, true)->status, 202);
 	assert_string_equal(outcome.label, "devices");
 	assert_int_equal(ask_at(with_csr(by_key(ASK_REGISTER, "dev-7"), "dev-7"), NOW, true)->status, 202);
-	put_own("dev-7", 0x31, NULL, false);
+	put_own("dev-7", 0x31, NULL, false); /* by another way, since it had none */
+	assert_int_equal(ask_at(with_csr(by_key(ASK_REGISTER, "dev-7"), "dev-7"), NOW, true)->status, 403);
+	assert_string_equal(outcome.reason, "name.active");
+	give_own(0x31, "registration dev-7");
 	assert_int_equal(ask_at(with_csr(by_key(ASK_REGISTER, "dev-7"), "dev-7"), NOW, true)->status, 202);
 	assert_string_equal(outcome.label, "devices");
 }

@@ -260,6 +260,42 @@ a_device_descends_from_the_one_whose_certificate_authorised_it(void **state)
 	cert_row_clear(&r);
 }
 
+static bool
+goes_back(int64_t device, int64_t id, const char *asker, int64_t now)
+{
+	bool yes;
+
+	assert_int_equal(cert_row_goes_back(db, device, id, asker, now, &yes, NULL), 0);
+	return yes;
+}
+
+static void
+a_certificate_goes_back_over_what_was_shown_for_it(void **state)
+{
+	int64_t device = add_device("d"), other = add_device("o");
+	struct cert_row first = a_cert(device, 1), next = a_cert(device, 2), foreign = a_cert(device, 3), child = a_cert(other, 4);
+
+	(void)state;
+	(void)snprintf(first.authorised_by, sizeof(first.authorised_by), "registration d");
+	(void)snprintf(foreign.label, sizeof(foreign.label), "other");
+	assert_int_equal(cert_row_insert(db, &first, NULL), 0);
+	next.parent = child.parent = first.id;
+	assert_int_equal(cert_row_insert(db, &next, NULL), 0);
+	assert_int_equal(cert_row_insert(db, &foreign, NULL), 0);
+	assert_int_equal(cert_row_insert(db, &child, NULL), 0);
+	assert_true(goes_back(device, first.id, "registration d", NOW) && goes_back(device, next.id, "registration d", NOW));
+	assert_false(goes_back(device, foreign.id, "registration d", NOW) || goes_back(device, next.id, "registration", NOW));
+	assert_false(goes_back(other, child.id, "registration d", NOW)); /* which is of another device */
+	assert_true(goes_back(device, 0, "registration d", NOW));
+	assert_false(goes_back(device, 0, "registration d", next.not_after));
+	assert_int_equal(cert_row_revoke(db, next.id, NOW, 0, NULL), 0);
+	assert_false(goes_back(device, 0, "registration d", NOW)); /* what lives is the foreign one */
+	cert_row_clear(&first);
+	cert_row_clear(&next);
+	cert_row_clear(&foreign);
+	cert_row_clear(&child);
+}
+
 static int
 count(void *ctx, const char *serial, int64_t revoked_at, int reason)
 {
@@ -302,6 +338,7 @@ main(void)
 		WITH_DB(a_retry_is_the_same_asker_key_label_and_device_within_the_window),
 		WITH_DB(a_key_belongs_to_the_device_that_had_it_first),
 		WITH_DB(a_device_descends_from_the_one_whose_certificate_authorised_it),
+		WITH_DB(a_certificate_goes_back_over_what_was_shown_for_it),
 		WITH_DB(a_list_holds_the_revoked_until_a_day_after_their_end),
 	};
 
