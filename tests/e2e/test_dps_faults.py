@@ -125,6 +125,19 @@ def test_an_answer_that_names_no_hub_of_the_group_fails_the_registration(hooked,
     assert hooked.end(rid, hooked.begin(rid))["status"] == "assigned", "the next try is free to succeed"
 
 
+def test_a_question_that_is_too_long_fails_and_takes_the_courier_from_nobody(hooked, hook):
+    """The names of all hubs go with it: they were more than the courier takes, and it was gone for every group until a reload."""
+    for i in range(260):
+        hooked.server.op("hub.add", name=f"{i:03}." + ".".join(["x" * 62] * 3) + "." + "y" * 59)
+    key = hooked.server.op("group.create", name="wide", attestation="symmetric", allocation="webhook", webhook=hook.url)["key"]
+    rid = fresh_name()
+    state = hooked.dps.assigned(rid, token=hooked.dps.token(rid, derive(key, rid)))
+    assert state["status"] == "failed" and hook.asked == []
+    assert "too many hubs" in hooked.server.op("registration.show", registration=rid)["error"]
+    rid = fresh_name()
+    assert hooked.end(rid, hooked.begin(rid))["status"] == "assigned"
+
+
 def test_a_webhook_whose_certificate_nobody_vouches_for_is_not_told_anything(daemon, hook):
     h = Hooked(daemon(), hook, trust=False)
     rid = fresh_name()

@@ -97,11 +97,18 @@ courier_ask(struct authority *a, const char *url, struct bytes body, const char 
 {
 	AUTO_BUF b = BUF_MAX(PIPE_MAX);
 	struct courier_call *c;
+	char why[PROTO_TEXT_MAX];
 	struct err e = { 0 };
 
 	for (c = a->errands; c != NULL; c = c->next)
 		if (strcmp(c->registration, registration) == 0 && strcmp(c->operation, operation) == 0)
 			return; /* it is being asked already: the device polls meanwhile */
+	if (body.n > PROTO_FETCH_MAX) { /* as often as the device polls: it is to hear that it failed */
+		(void)snprintf(why, sizeof(why), "what it is to be asked has more than %zu octets; the enrolment names too many hubs",
+		    PROTO_FETCH_MAX);
+		ask_allocated(a, registration, operation, (struct bytes){ 0 }, why);
+		return;
+	}
 	wire_put_str(&b, url);
 	wire_put_bytes(&b, body);
 	if (a->courier == NULL || pipe_send(a->courier, PROTO_FETCH, ++a->next_errand, bytes_of_buf(&b), -1, &e) != 0) {
