@@ -688,6 +688,24 @@ def test_a_module_that_is_there_is_not_made_again_and_there_is_a_limit(world, at
     assert len(answer(world.dps.modules(rid, token=token))) == 100
 
 
+def test_a_batch_that_is_shut_out_has_no_hub_any_more(world):
+    """By a disabled group for its intermediate: the group of the root, by which it registered, stays."""
+    root, key, rid, mine = OutsideCa(), new_key(), fresh_name(), new_key()
+    inter = mint((root.cert, root.key), fresh_name("inter"), key, ca=True)
+    pair = Pair(mint((inter, key), rid, mine), mine, os.path.dirname(world.server.dir))
+    names = [fresh_name("root"), fresh_name("inter")]
+    for name, pem in zip(names, (root.pem, inter.public_bytes(serialization.Encoding.PEM).decode())):
+        world.server.op("group.ca_add", name=name, pem=pem, verified=True)
+    world.server.op("group.create", name=names[0], attestation="x509", ca=names[0], hubs=[world.dps.hub])
+    assert world.dps.assigned(rid, pair=pair)["status"] == "assigned"
+    world.server.op("group.create", name=names[1], attestation="x509", ca=names[1], hubs=[world.dps.hub])
+    assert world.dps.modules(rid, pair=pair).status == 200, "a nearer group that is enabled takes nothing away"
+    world.server.op("group.disable", name=names[1])
+    assert world.dps.register(rid, pair=pair).status == 403
+    a = world.dps.modules(rid, pair=pair)
+    assert (a.status, world.server.why(a)["reason"]) == (403, "hub.disabled")
+
+
 def test_a_disabled_registration_has_no_hub_any_more(world, at_hub):
     rid, token = at_hub
     assert world.dps.modules(rid, token=token).status == 200

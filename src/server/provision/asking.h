@@ -38,7 +38,10 @@ void asking_note(struct asking *s, enum trace_mark mark, const char *rule, const
 
 /* judge.c: the certificate by itself: what may it count for? */
 int judge_certificate(struct asking *s, struct err *e) MUST_CHECK;
-/* ... and is it under a CA that a group names?  only: it must be this group; 0: any.  Fills s->enrolment, or refuses. */
+/*
+ * ... and is it under a CA that a group names?  only: it must be this group, or a nearer one that is disabled; 0: any.
+ * Fills s->enrolment, or refuses.
+ */
 int judge_chain(struct asking *s, int64_t only, struct err *e) MUST_CHECK;
 
 /*

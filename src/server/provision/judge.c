@@ -86,13 +86,16 @@ struct choice {
 	bool enabled;
 };
 
-/* Of the groups that name one CA an enabled one decides before a disabled one, and the older before the newer. */
+/*
+ * Of the groups that name one CA an enabled one decides before a disabled one, and the older before the newer.  Beside
+ * the one that it must be, others count when they are disabled: they shut a batch out.
+ */
 static int
 choose(void *ctx, struct enrolment_row *r)
 {
 	struct choice *c = ctx;
 
-	if (strcmp(r->attestation, "x509") != 0 || (c->only != 0 && r->id != c->only))
+	if (strcmp(r->attestation, "x509") != 0 || (c->only != 0 && r->id != c->only && r->enabled))
 		return 0;
 	if (c->id != 0 && (c->enabled || !r->enabled))
 		return 0;
