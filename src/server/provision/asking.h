@@ -68,8 +68,6 @@ bool allocate_wins(uint64_t bid, int64_t weight, uint64_t other_bid, int64_t oth
 
 /* webhook.c: what a webhook is asked, into p */
 int webhook_ask(struct asking *s, struct err *e) MUST_CHECK;
-/* The same for a registration that is "assigning" still. */
-int webhook_ask_again(struct asking *s, struct err *e) MUST_CHECK;
 
 /* state.c: a record as its device sees it, with the certificate that it was given last, while that is good */
 int state_json(json_t **out, struct asking *s, struct err *e) MUST_CHECK;

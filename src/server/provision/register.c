@@ -186,6 +186,8 @@ renew_record(struct asking *s)
 		text_copy(r->registration, sizeof(r->registration), s->registration);
 		r->created_at = s->now;
 	}
+	if (r->enrolment != s->enrolment.id || strcmp(r->status, "assigned") != 0)
+		buf_reset(&r->payload); /* another enrolment's, or the device's own */
 	r->enrolment = s->enrolment.id;
 	r->updated_at = s->now;
 	r->error_code = 0;
@@ -220,8 +222,8 @@ is_waiting(const struct asking *s)
 {
 	const struct registration_row *r = &s->p->registration;
 
-	return s->known && strcmp(r->status, "assigning") == 0 && r->enrolment == s->enrolment.id && r->updated_at <= s->now &&
-	    r->updated_at + WEBHOOK_S > s->now;
+	return s->known && strcmp(r->status, "assigning") == 0 && strcmp(s->enrolment.allocation, "webhook") == 0 &&
+	    r->enrolment == s->enrolment.id && r->updated_at <= s->now && r->updated_at + WEBHOOK_S > s->now;
 }
 
 static int
@@ -236,7 +238,7 @@ step_hub(struct asking *s, struct err *e)
 	if (waiting) {
 		text_copy(s->p->text, sizeof(s->p->text), "the webhook is still asked for the hub");
 		s->p->put_registration = s->p->put_registration || s->p->label[0] != 0;
-		return webhook_ask_again(s, e);
+		return webhook_ask(s, e);
 	}
 	if (hub[0] == 0) {
 		(void)asking_refuse(s, 503, "dps.no-hub", "the enrolment has no enabled hub");
@@ -294,6 +296,27 @@ be_silent(struct asking *s)
 	s->p->silent = !s->p->put_registration;
 }
 
+/*
+ * A poll while the hub is not known: whoever asked the webhook may have ended before there was an answer, and the
+ * enrolment may have no webhook any more.
+ */
+static int
+go_on(struct asking *s, struct err *e)
+{
+	char hub[ROW_TEXT_MAX] = "";
+	bool ask;
+	int rc;
+
+	if (strcmp(s->enrolment.allocation, "webhook") == 0)
+		return webhook_ask(s, e);
+	if ((rc = allocate(s, hub, &ask, e)) != 0 || hub[0] == 0)
+		return rc;
+	s->p->registration.updated_at = s->now;
+	s->p->put_registration = true;
+	assign(s, hub);
+	return 0;
+}
+
 int
 register_operation(struct asking *s, struct err *e)
 {
@@ -304,9 +327,9 @@ register_operation(struct asking *s, struct err *e)
 
 	if (!is_registered(s) || r->operation[0] == 0 || strcmp(r->operation, s->q->operation) != 0)
 		return asking_refuse(s, 404, "dps.operation", "this registration has no such operation");
-	assigning = strcmp(r->status, "assigning") == 0;
-	if (assigning && (rc = webhook_ask_again(s, e)) != 0)
+	if (strcmp(r->status, "assigning") == 0 && (rc = go_on(s, e)) != 0)
 		return rc;
+	assigning = strcmp(r->status, "assigning") == 0;
 	if ((rc = state_json(&state, s, e)) != 0)
 		return rc;
 	v = json_object();

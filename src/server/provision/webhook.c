@@ -77,13 +77,6 @@ webhook_ask(struct asking *s, struct err *e)
 	return 0;
 }
 
-/* Whoever asked may have ended before there was an answer. */
-int
-webhook_ask_again(struct asking *s, struct err *e)
-{
-	return strcmp(s->enrolment.allocation, "webhook") == 0 ? webhook_ask(s, e) : 0;
-}
-
 /* --- the answer --- */
 
 static void

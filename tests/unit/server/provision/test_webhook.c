@@ -195,6 +195,65 @@ a_working_device_keeps_its_hub_while_and_when_a_webhook_fails(void **state)
 	assert_int_equal(ask_at(q, NOW + 100, true)->status, 200);
 }
 
+static void
+by_itself(struct enrolment_row *r)
+{
+	(void)snprintf(r->allocation, sizeof(r->allocation), "static");
+	r->webhook[0] = 0;
+}
+
+/* Nobody may have asked, and nobody will: devices that wait poll for ever otherwise. */
+static void
+an_enrolment_that_lost_its_webhook_chooses_for_those_that_wait(void **state)
+{
+	struct registration_row r = { 0 };
+	char operation[65];
+
+	(void)state;
+	change_enrolment(false, "pumps", by_webhook);
+	(void)snprintf(operation, sizeof(operation), "%s", begin(NOW));
+	change_enrolment(false, "pumps", by_itself);
+	assert_string_equal(polled(operation), "assigned");
+	assert_string_equal(outcome.webhook, "");
+	assert_int_equal(registration_row_by_name(db, "dev-7", &r, NULL), 0);
+	assert_string_equal(r.hub, HUB_B);
+	registration_row_clear(&r);
+	assert_int_equal(answered(operation, "{\"iotHubHostName\":\"" HUB_B "\"}", ""), E_NOTFOUND);
+	change_enrolment(false, "pumps", by_webhook);
+	(void)snprintf(operation, sizeof(operation), "%s", begin(NOW + 1));
+	change_enrolment(false, "pumps", by_itself);
+	assert_string_not_equal(begin(NOW + 2), operation);
+	assert_string_equal(outcome.registration.status, "assigned");
+}
+
+static void
+keeps_hubs(struct enrolment_row *r)
+{
+	by_webhook(r);
+	(void)snprintf(r->reprovision, sizeof(r->reprovision), "never");
+}
+
+static void
+what_a_webhook_said_for_another_enrolment_is_told_to_no_device_of_this_one(void **state)
+{
+	struct registration_row r = { 0 };
+	struct proto_ask *q;
+
+	(void)state;
+	change_enrolment(false, "pumps", by_webhook);
+	assert_int_equal(answered(begin(NOW), "{\"iotHubHostName\":\"" HUB_B "\",\"payload\":{\"from\":\"pumps\"}}", ""), 0);
+	(void)put_with_keys(true, "dev-7", key_pumps, NULL, true);
+	change_enrolment(true, "dev-7", keeps_hubs);
+	q = dev(ASK_REGISTER);
+	sign(&q->token, bytes_of(key_pumps));
+	assert_int_equal(ask_at(q, NOW + 10, true)->status, 202);
+	assert_int_equal(registration_row_by_name(db, "dev-7", &r, NULL), 0);
+	assert_string_equal(r.status, "assigned");
+	assert_string_equal(r.hub, HUB_B);
+	assert_int_equal(r.payload.n, 0);
+	registration_row_clear(&r);
+}
+
 int
 main(void)
 {
@@ -206,6 +265,8 @@ main(void)
 		IN_WORLD(a_payload_that_is_too_long_leaves_the_hub_as_it_was),
 		IN_WORLD(a_device_that_asks_again_soon_waits_for_the_same_answer),
 		IN_WORLD(a_working_device_keeps_its_hub_while_and_when_a_webhook_fails),
+		IN_WORLD(an_enrolment_that_lost_its_webhook_chooses_for_those_that_wait),
+		IN_WORLD(what_a_webhook_said_for_another_enrolment_is_told_to_no_device_of_this_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
