@@ -542,6 +542,7 @@ def test_a_registered_device_holds_its_group_and_hub_until_it_is_removed(fresh_s
     assert shown["cert_sha256"] == device.cert.fingerprint(hashes.SHA256()).hex()
     listed = server.op("registration.list", group="edge", status="assigned", q=device.cn[:-1])["items"]
     assert [r["registration"] for r in listed] == [device.cn] and listed[0].items() <= shown.items()
+    assert server.op("registration.list", q=device.cn.upper())["items"] == listed
     assert server.op("group.show", name="edge")["registrations"] == 1 and server.op("hub.list")["items"][0]["devices"] == 1
     assert server.op("hub.modules", device=device.cn)["items"] == []
     assert "disable edge" in refused(server, "group.remove", "exists", name="edge")
@@ -568,6 +569,20 @@ def test_a_registration_is_disabled_and_enabled_and_that_is_recorded(fresh_serve
     assert [e["kind"] for e in server.op("event.list", device=device.cn)["items"]][:2] == ["registration.enabled", "registration.disabled"]
     acts = [r["reason"] for r in server.op("audit.list", device=device.cn)["items"]]
     assert "registration.disable" in acts and "registration.enable" in acts
+
+
+def test_a_registered_device_keeps_its_device_id_and_nobody_is_told_otherwise(fresh_server):
+    server = fresh_server()
+    server.op("group.create", name="edge", attestation="x509", ca="issuing")
+    device = server.born("Pump-9")
+    assert register(server, device) == 202
+    assert "registered as 'Pump-9'" in refused(server, "enrolment.create", "exists", registration="pump-9", attestation="symmetric",
+                                               device_id="pump-9")
+    server.op("enrolment.create", registration="pump-9", attestation="symmetric", device_id="Pump-9")
+    assert "registration remove pump-9" in refused(server, "enrolment.set", "exists", registration="pump-9", device_id="other")
+    assert server.op("enrolment.set", registration="pump-9", device_id="", edge=True)["edge"]
+    server.op("registration.remove", registration="pump-9")
+    assert server.op("enrolment.set", registration="pump-9", device_id="other")["device_id"] == "other"
 
 
 def test_what_a_group_is_now_holds_for_the_next_device(fresh_server):

@@ -423,15 +423,35 @@ read_label(struct work *w, struct enrolment_row *r, struct err *e)
 	return 0;
 }
 
+/* A registration keeps its device ID, which modules and certificates hang on: another one would be shown and never be so. */
+static int
+check_registered_id(struct work *w, const struct enrolment_row *r, const char *id, struct err *e)
+{
+	struct registration_row had = { 0 };
+	int rc = registration_row_by_name(w->a->db, r->name, &had, NULL);
+	bool same = id[0] != 0 ? strcmp(had.device_id, id) == 0 : ids_equal(had.device_id, r->name);
+
+	if (rc == 0 && !same)
+		rc = err_set(e, E_EXISTS, "%s: device_id: it registered as '%s', and keeps that until 'estuary registration "
+		    "remove %s'", w->verb->name, had.device_id, r->name);
+	else if (rc != 0 && rc != E_NOTFOUND)
+		rc = err_set(e, (enum err_code)rc, "registration '%s': cannot be read", r->name);
+	registration_row_clear(&had);
+	return rc == E_NOTFOUND ? 0 : rc;
+}
+
 static int
 read_device_id(struct work *w, struct enrolment_row *r, struct err *e)
 {
 	const char *id = op_arg(w, "device_id", NULL);
+	int rc;
 
 	if (id == NULL)
 		return 0;
 	if (id[0] != 0 && provision_check_device(id, e) != 0)
 		return op_enrolment_usage(w, e);
+	if ((rc = check_registered_id(w, r, id, e)) != 0)
+		return rc;
 	(void)snprintf(r->device_id, sizeof(r->device_id), "%s", id);
 	return 0;
 }

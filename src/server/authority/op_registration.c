@@ -64,6 +64,7 @@ registration_list(struct work *w, json_t **result, struct err *e)
 {
 	static const char *const states[] = { "", "unassigned", "assigning", "assigned", "failed", "disabled" };
 	const char *status = op_arg(w, "status", "");
+	char part[PROVISION_ID_MAX];
 	struct op_page p;
 	bool known = false;
 	int64_t enrolment;
@@ -77,7 +78,8 @@ registration_list(struct work *w, json_t **result, struct err *e)
 	if ((rc = enrolment_arg(w, &enrolment, e)) != 0)
 		return rc;
 	p = op_page(w);
-	rc = registration_row_list(w->a->db, op_arg(w, "q", ""), enrolment, status, p.after, p.limit, add_registration,
+	ids_lower(part, op_arg(w, "q", ""));
+	rc = registration_row_list(w->a->db, part, enrolment, status, p.after, p.limit, add_registration,
 	    &p, e);
 	*result = op_page_end(&p);
 	return rc;
