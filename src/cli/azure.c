@@ -7,6 +7,7 @@
 #include "cli/estuary.h"
 #include "cli/op.h"
 #include "cli/outdir.h"
+#include "core/base/text.h"
 
 #define SERVICE_API "2021-10-01" /* of what Azure sends to a webhook */
 #define VARIABLE_MAX 160
@@ -427,7 +428,8 @@ put_script(struct export *x, struct err *e)
 	    "above\" >&2\n\texit 1\nfi\n"
 	    "az iot dps show --name \"$DPS\" --resource-group \"$RESOURCE_GROUP\" --query properties.idScope --output "
 	    "tsv\n");
-	return outdir_put(&x->out, "setup.sh", bytes_of_buf(&text), 0755, e);
+	/* Its owner's alone: addresses of webhooks have their key in them. */
+	return outdir_put(&x->out, "setup.sh", bytes_of_buf(&text), 0700, e);
 }
 
 static int

@@ -155,6 +155,7 @@ def test_with_keys_they_are_in_a_file_of_their_own(fleet, tmp_path):
     export(fleet, out, *TARGET, "--with-keys")
     assert [r["text"] for r in fleet.op("audit.list", limit=10)["items"] if r["id"] > last] == ["group.show pumps.a-b: keys shown"]
     assert oct((out / "keys.env").stat().st_mode)[-3:] == "600"
+    assert oct((out / "setup.sh").stat().st_mode)[-3:] == "700", "a webhook's address has its key in it"
     assert group["key"] not in (out / "setup.sh").read_text()
     assert not any(b"PRIVATE KEY" in p.read_bytes() for p in out.iterdir())
     _, calls = run(out, tmp_path)
