@@ -135,21 +135,31 @@ first_rung(struct asking *s, struct rung *g, struct err *e)
 	return rc == E_NOTFOUND ? 0 : rc;
 }
 
-/* An uploaded CA counts when its key was proved and it is in its time. */
+/* Connections outlive CAs, too: below one that is out of its time nobody has a way up. */
 static bool
-counts(struct asking *s, const struct dps_ca_row *r)
+in_time(struct asking *s, const struct dps_ca_row *r)
 {
 	UNSET struct cert c;
 
+	if (cert_read(&c, bytes_of_buf(&r->der), NULL) == 0 && c.not_after >= s->now && c.not_before <= s->now)
+		return true;
+	asking_note(s, TRACE_NO, "ca", "'%s' is not in its time", r->name);
+	return false;
+}
+
+/* The groups of one CA; it counts when its key was proved. */
+static int
+look(struct asking *s, const struct dps_ca_row *r, struct choice *c, struct err *e)
+{
+	int rc;
+
 	if (!r->verified) {
 		asking_note(s, TRACE_NOTE, "ca", "'%s' is not verified", r->name);
-		return false;
+		return 0;
 	}
-	if (cert_read(&c, bytes_of_buf(&r->der), NULL) != 0 || c.not_after < s->now || c.not_before > s->now) {
-		asking_note(s, TRACE_NOTE, "ca", "'%s' is not in its time", r->name);
-		return false;
-	}
-	return true;
+	rc = enrolment_row_groups_of_ca(s->f->db, r->id, choose, c, e);
+	asking_note(s, TRACE_NOTE, "ca", "'%s' is %s", r->name, c->id != 0 ? "named by a group" : "named by no group that is looked for");
+	return rc;
 }
 
 /* Look at one CA, then stand on the one that issued it. */
@@ -160,20 +170,15 @@ climb(struct asking *s, struct rung *g, struct choice *c, struct err *e)
 	int rc = g->uploaded != 0 ? dps_ca_row_by_id(s->f->db, g->uploaded, &row, e) :
 	    dps_ca_row_by_sha256(s->f->db, g->sha256, &row, e);
 	const struct ca *up = g->ours != NULL ? g->ours->parent : NULL;
+	bool there = rc == 0, over = there && !in_time(s, &row);
 
 	if (rc != 0 && rc != E_NOTFOUND)
 		return rc;
-	if (rc == 0 && counts(s, &row)) {
-		rc = enrolment_row_groups_of_ca(s->f->db, row.id, choose, c, e);
-		asking_note(s, TRACE_NOTE, "ca", "'%s' is %s", row.name,
-		    c->id != 0 ? "named by a group" : "named by no group that is looked for");
-	} else {
-		rc = 0;
-	}
+	rc = there && !over ? look(s, &row, c, e) : 0;
 	*g = (struct rung){ .ours = up, .uploaded = up == NULL ? row.parent : 0 };
 	if (up != NULL)
 		memcpy(g->sha256, up->cert.sha256, SHA256_LEN);
-	g->none = up == NULL && g->uploaded == 0;
+	g->none = over || (up == NULL && g->uploaded == 0);
 	dps_ca_row_clear(&row);
 	return rc;
 }

@@ -234,6 +234,25 @@ a_registration_changes_groups_only_when_its_own_is_disabled(void **state)
 	registration_row_clear(&r);
 }
 
+/* Of a connection that was made while it was in its time; the group of its root would take the device. */
+static void
+below_a_ca_that_is_over_nobody_comes_in_by_the_one_above(void **state)
+{
+	static const struct recipe over = { .subject = "CN=Over", .ca = true, .pathlen = -1, .ku = KU_KEY_CERT_SIGN,
+		.from = NOW - 10 * DAYS, .to = NOW + 5 };
+	struct proto_ask *q = question(ASK_REGISTER, "dev-1");
+	struct made ca;
+
+	(void)state;
+	kit_make(&ca, &over, &factory);
+	show(q, "factory device");
+	q->q.anchor = (uint32_t)(PROVISION_ANCHOR_BASE + (uint64_t)upload("over", &ca, ca_factory, true));
+	assert_int_equal(ask_at(q, NOW, true)->status, 202);
+	assert_int_equal(ask_at(q, NOW + 6, true)->status, 401);
+	assert_string_equal(outcome.reason, "dps.no-group");
+	made_free(&ca);
+}
+
 static void
 an_individual_enrolment_takes_its_registration_over(void **state)
 {
@@ -487,6 +506,7 @@ main(void)
 		IN_WORLD(two_registrations_are_never_one_device),
 		IN_WORLD(a_disabled_registration_is_told_so_and_registers_no_more),
 		IN_WORLD(a_registration_changes_groups_only_when_its_own_is_disabled),
+		IN_WORLD(below_a_ca_that_is_over_nobody_comes_in_by_the_one_above),
 		IN_WORLD(an_individual_enrolment_takes_its_registration_over),
 		IN_WORLD(a_request_is_for_the_label_of_the_enrolment),
 		IN_WORLD(a_stranger_hears_nothing_about_his_request),
