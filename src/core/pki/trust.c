@@ -47,6 +47,39 @@ trust_state_name(enum trust_state s)
 	return (unsigned)s < TRUST_STATE_COUNT ? state_names[s] : "?";
 }
 
+static void
+certs_free(STACK_OF(X509) **certs)
+{
+	sk_X509_pop_free(*certs, X509_free);
+}
+
+/*
+ * Two anchors may have one name, such as a CA with its next key.  A certificate without an authority key identifier does
+ * not say which it means, and OpenSSL takes either: it is the one whose key signed it.
+ */
+static int
+get_issuer(X509 **issuer, X509_STORE_CTX *ctx, X509 *x)
+{
+	__attribute__((cleanup(certs_free))) STACK_OF(X509) *named = NULL;
+	int rc = X509_STORE_CTX_get1_issuer(issuer, ctx, x);
+
+	if (rc != 1 || (named = X509_STORE_CTX_get1_certs(ctx, X509_get_issuer_name(x))) == NULL || sk_X509_num(named) < 2 ||
+	    X509_verify(x, X509_get0_pubkey(*issuer)) == 1)
+		return rc;
+	for (int i = 0; i < sk_X509_num(named); i++) {
+		X509 *other = sk_X509_value(named, i);
+
+		if (X509_check_issued(other, x) != X509_V_OK || X509_verify(x, X509_get0_pubkey(other)) != 1)
+			continue;
+		if (X509_up_ref(other) != 1)
+			return -1;
+		X509_free(*issuer);
+		*issuer = other;
+		break;
+	}
+	return rc;
+}
+
 struct trust *
 trust_new(void)
 {
@@ -56,6 +89,7 @@ trust_new(void)
 	if (t->store == NULL || X509_STORE_set_flags(t->store, X509_V_FLAG_PARTIAL_CHAIN) != 1 ||
 	    X509_STORE_set_depth(t->store, TRUST_DEPTH_MAX) != 1)
 		abort(); /* out of memory */
+	X509_STORE_set_get_issuer(t->store, get_issuer);
 	return t;
 }
 
@@ -329,12 +363,6 @@ trust_judge_client(const struct trust *t, X509_STORE_CTX *ctx, enum trust_state 
 	*state = v.state;
 	*anchor = v.anchor;
 	(void)snprintf(detail, size, "%s", v.detail);
-}
-
-static void
-certs_free(STACK_OF(X509) **certs)
-{
-	sk_X509_pop_free(*certs, X509_free);
 }
 
 /* Intermediates as OpenSSL wants them; those that it cannot read are an error. */

@@ -536,6 +536,47 @@ an_anchor_that_gives_way_is_not_added_beside_one_of_its_name(void **state)
 	}
 }
 
+/* As `openssl x509 -req` makes them: without a word on which key its issuer has. */
+static void
+make_without_aki(struct buf *der, const struct made *issuer)
+{
+	AUTO_BUF tbs = { 0 };
+	struct cert_want w = kit_want(&device, &kit_device, issuer);
+
+	w.aki = (struct bytes){ 0 };
+	cert_build_tbs(&tbs, &w);
+	kit_sign(der, &tbs, issuer->key);
+}
+
+static void
+of_two_anchors_with_one_name_the_one_that_signed_counts(void **state)
+{
+	struct recipe r = ca_of_name("CN=Maker");
+	AUTO(trust) t = trust_new();
+	struct made ca[2], stranger;
+	struct judgement j;
+
+	(void)state;
+	kit_make(&stranger, &r, NULL);
+	for (uint32_t i = 0; i < 2; i++) {
+		kit_make(&ca[i], &r, NULL);
+		assert_int_equal(trust_add(t, 1 + i, kit_der(&ca[i]), NULL), 0);
+	}
+	for (uint32_t i = 0; i < 3; i++) {
+		AUTO_BUF der = { 0 };
+		AUTO_OSSL(X509) x = NULL;
+
+		make_without_aki(&der, i < 2 ? &ca[i] : &stranger);
+		x = kit_x509(bytes_of_buf(&der));
+		j = judge_x509(t, x, NULL, 0, T0);
+		assert_int_equal(j.state, i < 2 ? TRUST_OK : TRUST_BAD_SIGNATURE);
+		assert_int_equal(j.anchor, i < 2 ? 1 + i : 0);
+	}
+	made_free(&ca[0]);
+	made_free(&ca[1]);
+	made_free(&stranger);
+}
+
 /* As the fronts will when they compare anchors. */
 static void
 names_are_compared_as_a_path_does(void **state)
@@ -565,6 +606,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(of_two_anchors_with_one_name_the_one_that_signed_counts),
 		cmocka_unit_test(names_are_compared_as_a_path_does),
 		cmocka_unit_test(a_device_below_an_anchor_is_trusted),
 		cmocka_unit_test(an_intermediate_can_be_the_anchor_and_the_nearest_one_counts),
