@@ -223,6 +223,8 @@ add_ours(struct export *x, const json_t *item, struct err *e)
 		return 0;
 	(void)snprintf(other, sizeof(other), "%s%.80s", json_object_get(x->names, name) != NULL ? "estuary-" : "",
 	    name);
+	for (int i = 2; json_object_get(x->names, other) != NULL; i++)
+		(void)snprintf(other, sizeof(other), "estuary-%.80s-%d", name, i);
 	r = show(x, &ca, "ca.show", "name", item, false, e);
 	return r != 0 ? r : put_ca(x, other, ca, e);
 }

@@ -233,10 +233,13 @@ def test_a_ca_of_the_same_name_does_not_take_ours_away(fresh_server, tmp_path):
     server = fresh_server()
     other = OutsideCa()
     server.op("group.ca_add", name="root", pem=other.pem, verified=True)
+    third = OutsideCa()
+    server.op("group.ca_add", name="estuary-root", pem=third.pem, verified=True)
     out = tmp_path / "azure"
     export(server, out)
     assert (out / "root.pem").read_text().strip() == other.pem.strip()
-    assert (out / "estuary-root.pem").read_text() == server.op("ca.show", name="root")["pem"]
+    assert (out / "estuary-root.pem").read_text().strip() == third.pem.strip()
+    assert (out / "estuary-root-2.pem").read_text() == server.op("ca.show", name="root")["pem"]
 
 
 def test_a_directory_is_written_once_or_by_force(fleet, tmp_path):
