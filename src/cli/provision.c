@@ -147,7 +147,8 @@ const struct verb provision_verbs[] = {
 	  .op = "group.ca_add", .prepare = prepare_ca, .print = provision_print_ca,
 	  .text = "As in the portal: with --verified it counts at once, which says that you know its key to be yours. "
 	      "Otherwise a verification code is shown, and it counts when 'estuary group ca-verify' got a "
-	      "certificate that the CA issued to that code.",
+	      "certificate that the CA issued to that code. The next certificate of a CA that is verified, for the same "
+	      "name and key, takes the place of the one before.",
 	  .pos = NAME_ARG("Its name here"),
 	  .opts = OPTS(
 	      { .name = "cert", .kind = OPT_FILE, .arg = "FILE", .local = true, .help = "The certificate, PEM or DER" },

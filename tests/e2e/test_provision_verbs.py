@@ -246,6 +246,25 @@ def test_two_certificates_of_one_ca_are_not_there_at_once(server):
     assert "same name and key" in refused(server, "group.ca_add", "policy", name=fresh_name("ca"), pem=pem(twin(trusted.cert, trusted.key)))
 
 
+def test_the_next_certificate_of_a_ca_takes_the_place_of_the_one_before(fresh_server):
+    """A group names the CA, and devices registered by the group: neither can be removed to make room."""
+    server, ca = fresh_server(), OutsideCa()
+    name = upload(server, ca)
+    x509_group(server, ca=name)
+    assert register(server, ca.pair(server, "pump-1")) == 202
+    following = twin(ca.cert, ca.key)
+    assert "takes its place" in refused(server, "group.ca_add", "policy", name=fresh_name("ca"), pem=pem(following), verified=True)
+    renewed = server.op("group.ca_add", name=name, pem=pem(following))
+    assert (renewed["verified"], renewed["groups"], renewed["pem"]) == (True, 1, pem(following))
+    assert renewed["not_after"] > ca.cert.not_valid_after.replace(tzinfo=datetime.timezone.utc).timestamp()
+    for cn in ("pump-1", "pump-2"):
+        assert register(server, ca.pair(server, cn)) == 202
+    unproved = OutsideCa()
+    server.op("group.ca_add", name="unproved", pem=unproved.pem)
+    assert "remove that one first" in refused(server, "group.ca_add", "policy", name="unproved", pem=pem(twin(unproved.cert, unproved.key)),
+                                              verified=True)
+
+
 def test_an_uploaded_ca_lets_nobody_in_at_est_and_takes_nobody_away(server):
     maker = OutsideCa()
     below_key = new_key()

@@ -58,7 +58,8 @@ struct place {
 	int64_t id;                  /* of the new one, 0 while its parent is looked for */
 	int64_t parent;
 	size_t n;
-	char rival[ROW_NAME_MAX];
+	char rival[ROW_NAME_MAX];    /* that has its name and key in another certificate */
+	int64_t renews;              /* that one's id, when it is verified */
 	struct err *e;
 };
 
@@ -74,8 +75,10 @@ look_above(void *ctx, struct dps_ca_row *r)
 	if (p->parent == 0 && op_anchor_issued(&c, p->cert))
 		p->parent = r->id;
 	if (trust_same_name(c.subject_der, p->cert->subject_der) && bytes_equal(c.spki, p->cert->spki) &&
-	    !bytes_equal(c.der, p->cert->der))
+	    !bytes_equal(c.der, p->cert->der)) {
 		(void)snprintf(p->rival, sizeof(p->rival), "%s", r->name);
+		p->renews = r->verified ? r->id : 0;
+	}
 	return 0;
 }
 
@@ -92,6 +95,15 @@ adopt(void *ctx, struct dps_ca_row *r)
 	return dps_ca_row_set_parent(p->w->a->db, r->id, p->id, p->e);
 }
 
+/* The next certificate of a CA whose key was proved takes the place of the one before, and groups stay as they are. */
+static int
+renew(struct work *w, struct dps_ca_row *r, const struct place *p, struct err *e)
+{
+	int rc = dps_ca_row_renew(w->a->db, p->renews, p->cert->der, p->cert->sha256, p->parent, e);
+
+	return rc != 0 ? rc : dps_ca_row_by_name(w->a->db, p->rival, r, e);
+}
+
 /* Insert the row, its certificate judged, below its issuer and above what it issued. */
 static int
 insert(struct work *w, struct dps_ca_row *r, const struct cert *c, struct err *e)
@@ -101,12 +113,14 @@ insert(struct work *w, struct dps_ca_row *r, const struct cert *c, struct err *e
 
 	if (rc != 0)
 		return rc;
+	if (p.renews != 0 && strcmp(p.rival, r->name) == 0)
+		return renew(w, r, &p, e);
 	if (p.n >= CAS_MAX)
 		return err_set(e, E_TOOBIG, "group.ca_add: %d CAs are there, no more are taken", CAS_MAX);
 	if (p.rival[0] != 0)
 		return err_set(e, E_POLICY, "ca '%s': '%s' has the same name and key in another certificate, and "
-		    "devices would end at "
-		    "either by chance; remove that one first", r->name, p.rival);
+		    "devices would end at either by chance; %s", r->name, p.rival,
+		    p.renews != 0 ? "add it as that one, and it takes its place" : "remove that one first");
 	memcpy(r->sha256, c->sha256, SHA256_LEN);
 	r->parent = p.parent;
 	r->created_at = clock_now();

@@ -145,6 +145,15 @@ dps_ca_row_verify(struct db *d, int64_t id, int64_t now, struct err *e)
 }
 
 int
+dps_ca_row_renew(struct db *d, int64_t id, struct bytes der, const uint8_t sha256[ROW_HASH_LEN], int64_t parent, struct err *e)
+{
+	int rc = db_run(d, e, "UPDATE dps_ca SET der = ?, sha256 = ?, parent = nullif(?, 0) WHERE id = ?", "bbii", der,
+	    digest(true, sha256), parent, id);
+
+	return some(d, rc, e, "provisioning CA", "");
+}
+
+int
 dps_ca_row_set_parent(struct db *d, int64_t id, int64_t parent, struct err *e)
 {
 	int rc = db_run(d, e, "UPDATE dps_ca SET parent = nullif(?, 0) WHERE id = ?", "ii", parent, id);

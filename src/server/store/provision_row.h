@@ -24,6 +24,9 @@ int dps_ca_row_by_name(struct db *d, const char *name, struct dps_ca_row *r, str
 int dps_ca_row_by_id(struct db *d, int64_t id, struct dps_ca_row *r, struct err *e) MUST_CHECK;
 int dps_ca_row_by_sha256(struct db *d, const uint8_t sha256[ROW_HASH_LEN], struct dps_ca_row *r, struct err *e) MUST_CHECK;
 int dps_ca_row_verify(struct db *d, int64_t id, int64_t now, struct err *e) MUST_CHECK;
+/* The CA's next certificate in place of the one that is there. */
+int dps_ca_row_renew(struct db *d, int64_t id, struct bytes der, const uint8_t sha256[ROW_HASH_LEN], int64_t parent,
+    struct err *e) MUST_CHECK;
 int dps_ca_row_set_parent(struct db *d, int64_t id, int64_t parent, struct err *e) MUST_CHECK;
 int dps_ca_row_remove(struct db *d, int64_t id, struct err *e) MUST_CHECK;
 int dps_ca_row_each(struct db *d, int (*fn)(void *ctx, struct dps_ca_row *r), void *ctx, struct err *e) MUST_CHECK;
