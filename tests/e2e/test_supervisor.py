@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The supervisor: one server a directory, reload, draining, restarts, and what a role cannot do."""
+import ctypes
+import errno
 import os
 import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 
@@ -243,3 +246,39 @@ def test_no_secret_stands_in_environment_or_command_line(confined):
             assert not any(s in said for s in secrets)
     log = confined.log_text().encode()
     assert not any(s in log for s in secrets)
+
+
+# --- pipes between roles that live ---
+
+def cut_pipes(pid):
+    """Shut the process's pipes to other roles, all but that to its supervisor; how many they were."""
+    libc, n = ctypes.CDLL(None, use_errno=True), 0
+    handle = os.pidfd_open(pid)
+    try:
+        for fd in map(int, os.listdir(f"/proc/{pid}/fd")):
+            if fd <= 3 or not os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:"):
+                continue
+            got = libc.syscall(438, handle, fd, 0)  # pidfd_getfd
+            if got < 0 and ctypes.get_errno() == errno.EPERM:
+                pytest.skip("the descriptors of roles are not ours to take")
+            if got < 0:
+                continue
+            with socket.socket(fileno=got) as s:
+                if s.family == socket.AF_UNIX and s.type == socket.SOCK_SEQPACKET:
+                    s.shutdown(socket.SHUT_RDWR)
+                    n += 1
+        return n
+    finally:
+        os.close(handle)
+
+
+@pytest.mark.parametrize("role", ["front", "console", "signer", "courier"])
+def test_a_pipe_that_breaks_between_roles_that_live_is_made_again(daemon, role):
+    server = daemon()
+    pids = {r: server.role_pids(r) for r in ("front", "console", "authority", "signer", "courier")}
+    for pid in pids[role]:
+        assert cut_pipes(pid) == 1
+    wait_for("new pipes", lambda: server.log_text().count("role.linked-again") >= len(pids[role]))
+    wait_back(server)
+    assert serves(server)
+    assert {r: server.role_pids(r) for r in pids} == pids, "nobody had to end for it"

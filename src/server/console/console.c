@@ -155,6 +155,7 @@ lose_authority(struct console *c, const char *why)
 	while ((w = TAILQ_FIRST(&c->waiting)) != NULL)
 		give_up(c, w, "the authority went away");
 	set_timer(c);
+	role_unlinked();
 }
 
 static void

@@ -72,6 +72,7 @@ on_lost(void *ctx, struct pipe *p, const char *why)
 	c->authority = NULL;
 	if (c->calls != NULL)
 		calls_forget(c->calls);
+	role_unlinked();
 }
 
 /* What is read here is read before confinement; a reload makes a new courier. */

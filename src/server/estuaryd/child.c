@@ -17,6 +17,7 @@
 
 #define CHILD_SLOW_MS 30000 /* a start that takes longer is worth a line in the log */
 #define CHILD_DYING_MS 2000 /* between the end of its pipe and its own */
+#define UNLINKED_LEAST_MS 500 /* between two wishes for new pipes */
 
 #define WHO        "role=%s instance=%u pid=%d"
 #define WHO_OF(c)  role_name((c)->role), (unsigned)(c)->instance, (int)(c)->pid
@@ -82,9 +83,26 @@ on_reload_wish(void *ctx, struct pipe *p, struct pipe_msg *m)
 	c->events->reload(c->ctx, c);
 }
 
+static void
+on_unlinked(void *ctx, struct pipe *p, struct pipe_msg *m)
+{
+	struct child *c = ctx;
+	uint64_t now = clock_monotonic_ms(), last = c->unlinked_ms;
+
+	(void)p;
+	c->unlinked_ms = now;
+	if (m->body.n != 0 || (last != 0 && now - last < UNLINKED_LEAST_MS)) {
+		log_event(L_ERROR, "role.misbehaves", WHO " why=\"asks for pipes all the time\"", WHO_OF(c));
+		child_kill(c);
+		return;
+	}
+	c->events->unlinked(c->ctx, c);
+}
+
 static const struct pipe_permit permits[] = {
 	{ PROTO_READY, "ready", on_ready },
 	{ PROTO_RELOAD_WISH, "reload-wish", on_reload_wish },
+	{ PROTO_UNLINKED, "unlinked", on_unlinked },
 	{ 0, NULL, NULL },
 };
 

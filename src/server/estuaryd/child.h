@@ -15,6 +15,7 @@ struct child;
 struct child_events {
 	void (*ready)(void *ctx, struct child *c);
 	void (*reload)(void *ctx, struct child *c); /* it wishes for what SIGHUP does; authority alone */
+	void (*unlinked)(void *ctx, struct child *c); /* a pipe that child_link() gave it broke */
 	void (*gone)(void *ctx, struct child *c);   /* the process is dead; the callee frees c */
 };
 
@@ -29,6 +30,7 @@ struct child {
 	/* The rest is child.c's. */
 	struct pipe *control;
 	bool unreachable;         /* the control pipe is no more */
+	uint64_t unlinked_ms;     /* when it last asked for new pipes */
 	struct loop_timer *timer; /* a slow start, then the end of patience with a leaving one */
 	const struct child_events *events;
 	void *ctx;
@@ -44,7 +46,7 @@ int child_start(struct child **out, struct loop *l, const char *path, enum role 
     uint32_t instance, const struct child_events *events, void *ctx, struct err *e) MUST_CHECK;
 /* Send a message; when it cannot be sent, the child is given up and gone() follows.  fd stays the caller's. */
 void child_tell(struct child *c, uint32_t type, struct bytes body, int fd);
-/* Give both an end of a new pipe between them. */
+/* Give both an end of a new pipe between them, which replaces an older one. */
 void child_link(struct child *a, struct child *b);
 /* Ask it to finish and leave; killed after most_ms. */
 void child_drain(struct child *c, unsigned most_ms);

@@ -217,6 +217,23 @@ tell_listeners(const struct slot *at, struct child *c)
 	}
 }
 
+static void
+link_to_others(struct supervisor *s, struct child *c)
+{
+	for (struct child *o = s->children; o != NULL; o = o->next)
+		if (o != c && linked(c->role, o->role))
+			child_link(c, o);
+}
+
+static void
+on_unlinked(void *ctx, struct child *c)
+{
+	struct slot *at = ctx;
+
+	log_event(L_WARN, "role.linked-again", "role=%s instance=%u", role_name(c->role), (unsigned)c->instance);
+	link_to_others(at->s, c);
+}
+
 static const struct child_events child_events;
 
 static void
@@ -238,9 +255,7 @@ start(struct slot *at)
 	tell_settings(s, c);
 	if (c->role == ROLE_AUTHORITY && s->outcome.code != 0)
 		tell_outcome(c, &s->outcome, false); /* it died since, and an operator may ask it */
-	for (struct child *o = s->children; o != NULL; o = o->next)
-		if (linked(c->role, o->role))
-			child_link(c, o);
+	link_to_others(s, c);
 	c->next = s->children;
 	s->children = c;
 	tell_listeners(at, c);
@@ -557,7 +572,7 @@ on_tls_watch(void *ctx)
 }
 
 static const struct child_events child_events = {
-	.ready = on_ready, .reload = on_reload_wish, .gone = on_gone,
+	.ready = on_ready, .reload = on_reload_wish, .unlinked = on_unlinked, .gone = on_gone,
 };
 
 /* --- the whole --- */

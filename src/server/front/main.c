@@ -165,6 +165,7 @@ on_lost(void *ctx, struct pipe *p, const char *why)
 	pipe_free(p);
 	f->authority = NULL;
 	waiting_give_up(f, "the authority went away", false);
+	role_unlinked();
 }
 
 static void

@@ -24,6 +24,7 @@ enum proto_type {
 	/* role -> supervisor */
 	PROTO_READY = 20,     /* str report of confinement, u8 weak */
 	PROTO_RELOAD_WISH,    /* no body; authority asks on behalf of an operator to do what SIGHUP does */
+	PROTO_UNLINKED,       /* no body: my pipe broke, and no other came; if who was at its end lives, link us again */
 	/* authority -> front: a snapshot, sent to each front on connection and after each change */
 	PROTO_SNAP_BEGIN = 40,
 	PROTO_SNAP_LABEL,     /* struct proto_label */

@@ -13,6 +13,7 @@
 
 #define EXIT_USAGE  64
 #define EXIT_BROKEN 70 /* the supervisor and this role do not speak the same protocol */
+#define UNLINKED_MS 1000
 
 /* A process is one role. */
 static struct role_state {
@@ -20,6 +21,7 @@ static struct role_state {
 	void *ctx;
 	struct loop *loop;
 	struct pipe *control;
+	struct loop_timer *unlinked;
 	char user[sizeof(((struct settings *)NULL)->user)];
 	bool have_settings, started, draining;
 } self;
@@ -75,8 +77,24 @@ on_peer(void *ctx, struct pipe *p, struct pipe_msg *m)
 	(void)p;
 	if (wire_end(&w, "peer", NULL) != 0 || role >= ROLE_COUNT || m->fd < 0)
 		broken("malformed PEER");
-	else if (self.hooks->peer != NULL)
+	else if (self.hooks->peer != NULL) {
 		self.hooks->peer(self.ctx, (enum role)role, instance, TAKE_FD(m->fd));
+		loop_timer_stop(self.unlinked);
+	}
+}
+
+static void
+on_unlinked(void *ctx)
+{
+	(void)ctx;
+	(void)!role_tell(PROTO_UNLINKED, (struct bytes){ 0 }, NULL); /* a supervisor that has gone is told of by itself */
+}
+
+void
+role_unlinked(void)
+{
+	if (self.unlinked != NULL) /* else this is no role, but a test of its parts */
+		loop_timer_in(self.unlinked, UNLINKED_MS);
 }
 
 static void
@@ -225,7 +243,9 @@ role_main(enum role r, const struct role_hooks *h, void *ctx, struct loop *l)
 	(void)signal(SIGHUP, SIG_IGN);
 	self = (struct role_state){ .hooks = h, .ctx = ctx, .loop = l };
 	self.control = pipe_new(l, SPAWN_CONTROL_FD, permits, on_closed, NULL);
+	self.unlinked = loop_timer_new(l, on_unlinked, NULL);
 	status = loop_run(l);
+	loop_timer_free(TAKE(self.unlinked));
 	pipe_free(TAKE(self.control));
 	return status;
 }

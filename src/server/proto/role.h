@@ -37,6 +37,11 @@ struct role_hooks {
  */
 int role_main(enum role r, const struct role_hooks *h, void *ctx, struct loop *l);
 void role_exit(struct loop *l, int status);
+/*
+ * The pipe to the peer is no more.  A peer that ended is started again and comes by itself; when none has come within a
+ * second it may live, and the pipe broke for another reason, so the supervisor is asked for a new one.
+ */
+void role_unlinked(void);
 /* Send to the supervisor.  E_UNAVAIL when it is gone. */
 int role_tell(uint32_t type, struct bytes body, struct err *e) MUST_CHECK;
 

@@ -5,6 +5,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/sys/log.h"
+#include "server/proto/role.h"
 #include "server/signer/custody.h"
 
 struct signer {
@@ -187,6 +188,7 @@ on_closed(void *ctx, struct pipe *p, const char *why)
 	log_event(L_WARN, "signer.authority-gone", "why=%s", why);
 	pipe_free(p);
 	s->authority = NULL;
+	role_unlinked();
 }
 
 void
