@@ -95,6 +95,20 @@ def test_status_says_that_a_role_could_not_start_with_what_a_reload_gave_it(daem
     assert server.op("server.status")["config_ok"]
 
 
+def test_status_says_so_too_when_the_role_has_started_after_all(daemon):
+    """The files were mended, and nobody asked for a second reload."""
+    server = daemon()
+    key = pathlib.Path(server.dir, "tls/server.key")
+    good, before = key.read_bytes(), set(server.role_pids("front"))
+    key.write_text("junk")
+    server.cli("server", "reload")
+    wait_for("the outcome", lambda: not server.op("server.status")["config_ok"])
+    key.write_bytes(good)
+    wait_for("the successors", lambda: not before & set(server.role_pids("front")))
+    wait_for("the outcome", lambda: server.op("server.status")["config_ok"])
+    assert server.op("server.status")["detail"] == ""
+
+
 def test_damaged_tls_files_leave_the_operators_socket_and_a_reload_takes_mended_ones(daemon):
     server = daemon()
     server.stop()

@@ -37,6 +37,7 @@ struct slot {
 	struct backoff backoff;
 	struct loop_timer *retry;
 	bool local_only;            /* a console that could not start with TLS files is tried without, for whoever mends them */
+	bool missed;                /* no successor could start yet with what the last reload took */
 };
 
 struct supervisor {
@@ -53,7 +54,7 @@ struct supervisor {
 	struct loop_timer *tls_watch, *stop_timer;
 	bool tls;                   /* the TLS files are there: fronts run */
 	bool announced, reloading, stopping;
-	struct proto_reloaded outcome; /* of the last reload */
+	struct proto_reloaded judged; /* the last reload: was it refused? */
 };
 
 /* Who talks to whom. */
@@ -183,15 +184,44 @@ tell_settings(const struct supervisor *s, struct child *c)
 	child_tell(c, PROTO_SETTINGS, bytes_of_buf(&body), -1);
 }
 
+/* What came of the last reload: it was refused, or a role could not start with what it took, such as the files that settings name. */
+static struct proto_reloaded
+outcome(const struct supervisor *s)
+{
+	struct proto_reloaded r = s->judged;
+
+	for (size_t i = 0; i < s->n_slots && r.code == E_OK; i++) {
+		const struct slot *at = &s->slots[i];
+
+		if (!at->local_only && !at->missed)
+			continue;
+		r.code = E_UNAVAIL;
+		(void)snprintf(r.why, sizeof(r.why), at->local_only ?
+		    "%s: could not start with the TLS files, and serves its own machine alone until a reload; the log says why" :
+		    "%s: one with the new settings ended before it was ready, and the old one goes on; the log says why",
+		    role_name(at->role));
+	}
+	return r;
+}
+
 static void
-tell_outcome(struct child *c, const struct proto_reloaded *outcome, bool asked)
+tell_outcome(const struct supervisor *s, struct child *c, bool asked)
 {
 	AUTO_BUF body = BUF_MAX(2 * PROTO_TEXT_MAX);
-	struct proto_reloaded r = *outcome;
+	struct proto_reloaded r = outcome(s);
 
 	r.asked = asked;
 	proto_put_reloaded(&body, &r);
 	child_tell(c, PROTO_RELOADED, bytes_of_buf(&body), -1);
+}
+
+/* Tell the authority, whom operators ask; asker: the one that wished for the reload, or NULL. */
+static void
+tell_outcomes(const struct supervisor *s, const struct child *asker)
+{
+	for (struct child *c = s->children; c != NULL; c = c->next)
+		if (c->role == ROLE_AUTHORITY)
+			tell_outcome(s, c, c == asker);
 }
 
 static void
@@ -253,8 +283,8 @@ start(struct slot *at)
 	    (unsigned)c->instance, (int)c->pid);
 	*(at->now == NULL ? &at->now : &at->next) = c;
 	tell_settings(s, c);
-	if (c->role == ROLE_AUTHORITY && s->outcome.code != 0)
-		tell_outcome(c, &s->outcome, false); /* it died since, and an operator may ask it */
+	if (c->role == ROLE_AUTHORITY)
+		tell_outcome(s, c, false); /* one before it may have died since, and an operator may ask */
 	link_to_others(s, c);
 	c->next = s->children;
 	s->children = c;
@@ -273,7 +303,6 @@ static void
 replace(struct slot *at)
 {
 	loop_timer_stop(at->retry);
-	at->local_only = false;
 	if (at->next != NULL)
 		child_drain(at->next, REPLACED_MS);
 	at->next = NULL;
@@ -294,18 +323,11 @@ on_ready(void *ctx, struct child *c)
 		at->now = c;
 		at->next = NULL;
 	}
+	if (at->missed) { /* it has started after all: the files were mended, say */
+		at->missed = false;
+		tell_outcomes(at->s, NULL);
+	}
 	review(at->s);
-}
-
-/* Keep what came of a reload and tell the authority, whom operators ask; asker: the one that wished for it, or NULL. */
-static void
-conclude(struct supervisor *s, const struct err *e, const struct child *asker)
-{
-	s->outcome = (struct proto_reloaded){ .code = e->code };
-	text_copy(s->outcome.why, sizeof(s->outcome.why), e->msg);
-	for (struct child *c = s->children; c != NULL; c = c->next)
-		if (c->role == ROLE_AUTHORITY)
-			tell_outcome(c, &s->outcome, c == asker);
 }
 
 /* --- ending --- */
@@ -377,29 +399,13 @@ forget(struct supervisor *s, struct child *c)
 	child_free(c);
 }
 
-/* The settings were taken, and yet a role could not start with them: with the files that they name, say. */
-static void
-miss_successor(struct supervisor *s, enum role r)
-{
-	struct err e;
-
-	(void)err_set(&e, E_UNAVAIL, "%s: one with the new settings ended before it was ready, and the old one goes on; the log "
-	    "says why", role_name(r));
-	conclude(s, &e, NULL);
-}
-
 /* Damaged TLS files must not shut out who is to mend them: after a start that failed, the console serves its own machine alone. */
 static void
 judge_console(struct slot *at, const struct child *c)
 {
-	struct err e;
-
 	at->local_only = c->refused && at->s->tls && !at->local_only && !at->s->stopping;
-	if (!at->local_only)
-		return;
-	(void)err_set(&e, E_UNAVAIL, "console: could not start with the TLS files, and serves its own machine alone until a reload; "
-	    "the log says why");
-	conclude(at->s, &e, NULL);
+	if (at->local_only)
+		tell_outcomes(at->s, NULL);
 }
 
 static void
@@ -418,8 +424,8 @@ on_gone(void *ctx, struct child *c)
 		missed = at->now == NULL;
 	} else if (c == at->next) {
 		at->next = NULL;
-		if (!s->stopping)
-			miss_successor(s, c->role);
+		at->missed = true;
+		tell_outcomes(s, NULL);
 	}
 	forget(s, c);
 	if (s->stopping) {
@@ -511,6 +517,17 @@ roll_out(struct supervisor *s)
 	}
 	watch_tls(s);
 	review(s);
+}
+
+/* Keep how a reload was judged, and tell it: taken, roles are to show yet that they can start with it. */
+static void
+conclude(struct supervisor *s, const struct err *e, const struct child *asker)
+{
+	s->judged = (struct proto_reloaded){ .code = e->code };
+	text_copy(s->judged.why, sizeof(s->judged.why), e->msg);
+	for (size_t i = 0; i < s->n_slots && e->code == E_OK; i++)
+		s->slots[i].missed = s->slots[i].local_only = false;
+	tell_outcomes(s, asker);
 }
 
 static void
