@@ -151,6 +151,19 @@ def test_a_reload_under_load_refuses_nothing_and_drops_nothing(daemon):
     check(server, acks)
 
 
+def test_reloads_that_overtake_each_other_drop_nothing(daemon):
+    """Fronts are replaced before they know what to serve."""
+    server = daemon()
+    with Load(server) as load:
+        for n in range(1, 61):
+            os.kill(server.daemon_pid, signal.SIGHUP)
+            wait_for("the reload", lambda n=n: server.log_text().count("reload.begun") >= n)
+        load.wait_more()
+        acks = load.stop()
+        assert (load.lost, load.unavailable) == ([], 0)
+    check(server, acks)
+
+
 def test_sigterm_lets_a_request_under_way_end(daemon):
     """The head is there, the body comes after the signal."""
     server = daemon()

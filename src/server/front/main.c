@@ -106,7 +106,7 @@ front_listen(struct front *f)
 {
 	struct err e = { 0 };
 
-	if (f->http == NULL || f->device_fd < 0)
+	if (f->http == NULL || f->device_fd < 0 || f->n_draining != 0)
 		return;
 	if (http_server_listen(f->http, TAKE_FD(f->device_fd), f->tls, LISTENER_DEVICE, &e) != 0 ||
 	    http_server_listen(f->public_http, TAKE_FD(f->public_fd), NULL, LISTENER_PUBLIC, &e) != 0) {
