@@ -329,6 +329,8 @@ def test_b4_a_revoked_certificate_is_refused_within_a_second_on_new_and_kept_ali
         old, new = ask(), renew(server, mine)
         assert time.monotonic() - begin < 1
     assert [(a.status, a.reason) for a in (old, new)] == [(403, "certificate.revoked")] * 2
+    row = next(x for x in server.why(new)["trace"] if x["rule"] == "certificate")
+    assert row["text"] == f"revoked: serial {mine.serial}, {mine.cn}", "the record of it says whose it is"
     assert len(server.op("cert.list", device=mine.cn)["items"]) == 1
 
 

@@ -176,7 +176,7 @@ step_cert(struct deciding *s, struct err *e)
 		rc = find_own(s, e);
 	if (rc == 0 && s->q->has_cert)
 		trace_add(&s->x->trace, TRACE_NOTE, "certificate", "%s: serial %s, %s%s%s", decide_cert_name(s->cert), s->q->cert_serial,
-		    s->has_own ? s->own.row.device_name : s->has_anchor ? s->anchor.name : "no record",
+		    s->own.row.id != 0 ? s->own.row.device_name : s->has_anchor ? s->anchor.name : "no record",
 		    s->q->cert_detail[0] != 0 ? "; " : "", s->q->cert_detail);
 	return rc;
 }
