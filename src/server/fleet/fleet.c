@@ -99,18 +99,20 @@ fleet_reload(struct fleet *f, struct err *e)
 static int
 first_profiles(struct fleet *f, struct err *e)
 {
-	static const char *const box[] = { "idevid", "device", "edge-ca", "tls-server" };
+	const struct profile *p;
 	int rc;
 
 	if (f->n_profiles != 0)
 		return 0;
 	if ((rc = db_begin(f->db, e)) != 0)
 		return rc;
-	for (size_t i = 0; i < N_OF(box) && rc == 0; i++) {
+	for (size_t i = 0; rc == 0 && (p = profile_of_the_box_at(i)) != NULL; i++) {
 		AUTO_BUF text = { 0 };
 
-		profile_to_text(&text, profile_of_the_box(box[i]));
-		rc = object_row_put(f->db, "profile", box[i], buf_str(&text), e);
+		if (profile_is_internal(p->name))
+			continue;
+		profile_to_text(&text, p);
+		rc = object_row_put(f->db, "profile", p->name, buf_str(&text), e);
 	}
 	if (rc != 0) {
 		db_rollback(f->db);
