@@ -163,6 +163,8 @@ main(void)
 	fleet_free(a->fleet);
 	db_free(a->db);
 	fd_autoclose(&a->lock);
+	loop_timer_free(a->pace);
+	loop_timer_free(a->tick);
 	loop_free(a->loop);
 	mem_free(a);
 	return status;

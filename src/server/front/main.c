@@ -276,6 +276,7 @@ free_all(struct front *f)
 		fd_autoclose(&x->fd);
 		mem_free(x);
 	}
+	loop_timer_free(f->timer);
 	loop_free(f->loop);
 	mem_free(f);
 }
