@@ -54,7 +54,7 @@ open_url(struct est_talk *t, const struct cli *c, struct err *e)
 	const char *url = cli_text(c, "url"), *label = cli_text(c, "label"), *root;
 	AUTO_BUF base = { 0 };
 
-	if (strncmp(url, "https://", 8) != 0 || strpbrk(url, "?#") != NULL)
+	if (strncmp(url, "https://", 8) != 0 || url[8] == '/' || url[8] == 0 || strpbrk(url, "?#") != NULL)
 		return err_set(e, E_USAGE, "url: https://host[:port] needed");
 	if (label != NULL && (!text_valid_name(label, EST_LABEL_MAX) || est_is_op_name(label)))
 		return err_set(e, E_USAGE, "label: '%s' cannot be one", label);

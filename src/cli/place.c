@@ -45,15 +45,30 @@ restart_as(const struct cli *c, uid_t uid, gid_t gid, struct err *e)
 	return spawn_exec(SETPRIV, argv, e);
 }
 
-/* May anybody have made this directory, in the hope that root comes and leaves a CA there? */
+static bool
+open_to_all(const char *dir)
+{
+	struct stat st;
+
+	return stat(dir, &st) != 0 || (st.st_mode & S_IWOTH) != 0;
+}
+
+/* May anybody have made this directory, or a symbolic link of its name, in the hope that root comes and leaves a CA there? */
 static bool
 anybodys(const char *dir)
 {
-	char parent[PLACE_PATH_MAX];
-	struct stat st;
+	char above[PLACE_PATH_MAX], *end;
 
-	(void)snprintf(parent, sizeof(parent), "%s/..", dir);
-	return stat(parent, &st) != 0 || (st.st_mode & S_IWOTH) != 0;
+	(void)snprintf(above, sizeof(above), "%s/..", dir);
+	if (open_to_all(above))
+		return true;
+	(void)snprintf(above, sizeof(above), "%s", dir);
+	for (end = above + strlen(above); end > above && end[-1] == '/'; end--)
+		;
+	while (end > above && end[-1] != '/')
+		end--;
+	*end = 0;
+	return open_to_all(end > above ? above : ".");
 }
 
 int

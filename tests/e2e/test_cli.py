@@ -40,7 +40,8 @@ def test_every_verb_has_help_and_a_clean_man_page(verb, tmp_path):
 @pytest.mark.parametrize("args,said", [
     (["ca", "lst"], "did you mean `estuary ca list`?"), (["ca", "list", "--jsn"], "did you mean --json?"), (["frob"], "frob: no such verb"),
     (["ca", "show"], "NAME is missing"), (["est", "enroll", "--url", "https://x"], "--out is missing"),
-    (["est", "enroll", "--out", "x", "--url", "http://x"], "https://host[:port] needed")])
+    (["est", "enroll", "--out", "x", "--url", "http://x"], "https://host[:port] needed"),
+    (["est", "cacerts", "--url", "https://"], "https://host[:port] needed"), (["est", "cacerts", "--url", "https:///est"], "https://host[:port] needed")])
 def test_wrong_usage_ends_with_64_and_a_hint(args, said):
     r = run(*args)
     assert r.returncode == 64 and r.stdout == "" and said in r.stderr

@@ -159,13 +159,17 @@ def test_the_line_for_a_first_device_can_be_pasted(fresh_server, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_root_leaves_no_ca_to_whoever_made_the_directory_first(tmp_path):
+@pytest.mark.parametrize("linked", [False, True], ids=["directory", "link"])
+def test_root_leaves_no_ca_to_whoever_made_the_name_first(tmp_path, linked):
     shared = tmp_path / "shared"
-    place = shared / "try"
+    place = (tmp_path / "home" if linked else shared) / "try"
     place.mkdir(parents=True)
-    shared.chmod(0o1777)
     os.chown(place, 65534, 65534)
-    r = quickstart(place, "--no-serve")
+    shared.mkdir(exist_ok=True)
+    if linked:
+        (shared / "try").symlink_to(place)
+    shared.chmod(0o1777)
+    r = quickstart(f"{shared}/try/" if linked else place, "--no-serve")
     assert r.returncode == 77 and "--user" in r.stderr and list(place.iterdir()) == []
 
 
