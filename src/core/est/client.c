@@ -436,7 +436,7 @@ est_issued_check(struct buf *cert_pem, const struct est_bag *bag, struct bytes s
 	list_add_bag(&between, bag);
 	r = trust_verify(t, c.der, between.cert, between.n, 2, moment(&c, now), &anchor, e);
 	if (r != 0)
-		return err_prefix(e, r, "answer: certificate");
+		return err_prefix(e, r, "answer");
 	if (note_size != 0)
 		note[0] = 0;
 	if (want != NULL)

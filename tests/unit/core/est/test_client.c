@@ -325,8 +325,8 @@ expired_anchors_are_left_behind(void **state)
 /* --- what was issued --- */
 
 static int
-check_issued(struct world *w, const struct est_bag *bag, const struct csr_want *want, int64_t now,
-    char note[300], struct buf *pem)
+check_issued_e(struct world *w, const struct est_bag *bag, const struct csr_want *want, int64_t now,
+    char note[300], struct buf *pem, struct err *e)
 {
 	AUTO_BUF trust = { 0 };
 	AUTO_BUF chain = { 0 };
@@ -335,7 +335,14 @@ check_issued(struct world *w, const struct est_bag *bag, const struct csr_want *
 	mint_pem(&trust, &w->root, NULL);
 	mint_pem(&chain, &w->issuing, NULL);
 	return est_issued_check(pem, bag, key_spki(w->device.key), bytes_of_buf(&trust),
-	    bytes_of_buf(&chain), want, now, note, 300, NULL);
+	    bytes_of_buf(&chain), want, now, note, 300, e);
+}
+
+static int
+check_issued(struct world *w, const struct est_bag *bag, const struct csr_want *want, int64_t now,
+    char note[300], struct buf *pem)
+{
+	return check_issued_e(w, bag, want, now, note, pem, NULL);
 }
 
 static void
@@ -389,6 +396,23 @@ certificates_that_a_client_must_not_take_are_refused(void **state)
 	self = mint(&(struct mint){ .cn = "pump-7", .key = key });
 	expect_refused(w, &self, NULL, MINT_NOW);
 	mint_free(&self);
+}
+
+static void
+the_reason_is_said_once(void **state)
+{
+	static const char said[] = "answer: certificate: unknown-issuer: ";
+	struct world *w = *state;
+	struct minted m = mint(&(struct mint){ .cn = "pump-7", .key = w->device.key, .issuer = &w->other_root });
+	AUTO_BAG bag = { 0 };
+	AUTO_BUF pem = { 0 };
+	struct err e = { 0 };
+	char note[300];
+
+	bag_of(&bag, &m, NULL, NULL, NULL);
+	assert_int_equal(check_issued_e(w, &bag, NULL, MINT_NOW, note, &pem, &e), E_AUTH);
+	assert_memory_equal(e.msg, said, sizeof(said) - 1);
+	mint_free(&m);
 }
 
 static void
@@ -528,6 +552,7 @@ main(void)
 		cmocka_unit_test(expired_anchors_are_left_behind),
 		cmocka_unit_test(the_certificate_is_found_by_its_key_not_by_its_place),
 		cmocka_unit_test(certificates_that_a_client_must_not_take_are_refused),
+		cmocka_unit_test(the_reason_is_said_once),
 		cmocka_unit_test(clocks_may_differ_by_five_minutes),
 		cmocka_unit_test(a_ca_certificate_is_taken_when_it_was_asked_for),
 		cmocka_unit_test(names_chosen_by_the_server_are_told),
