@@ -305,6 +305,26 @@ def test_a_key_that_others_have_is_never_certified_again(server):
     assert server.enrol(csr(new_key(), mine.cn), "idevid", headers=basic("", code)).status == 200
 
 
+def test_no_other_certificate_lets_in_who_has_a_key_that_others_have(server):
+    mine = server.born()
+    answer = server.enrol(csr(mine.key, mine.cn), "ldevid", pair=mine)
+    other = next_pair(server, answer, mine.key)
+    ca = server.op("cert.show", serial=other.serial)["ca"]
+    number = server.op("ca.show", name=ca)["crl_number"]
+    server.op("cert.revoke", serial=mine.serial, reason="keyCompromise")
+    answer = renew(server, other)
+    assert (answer.status, answer.reason) == (403, "certificate.revoked")
+    assert server.op("cert.show", serial=other.serial)["revoked_reason"] == "keyCompromise"
+    estuary.wait_for("the list", lambda: server.op("ca.show", name=ca)["crl_number"] > number)
+
+
+def test_for_another_reason_the_other_certificates_of_a_key_stay(server):
+    mine = server.born()
+    other = next_pair(server, server.enrol(csr(mine.key, mine.cn), "ldevid", pair=mine), mine.key)
+    server.op("cert.revoke", serial=mine.serial, reason="superseded")
+    assert renew(server, other).status == 200
+
+
 @pytest.mark.parametrize("grace, status", [("0s", 403), ("1h", 200)], ids=["beyond", "within"])
 def test_a_superseded_certificate_serves_elsewhere_within_its_grace_alone(server, grace, status):
     elsewhere = make_label(server, accept=["own"], grace=grace)

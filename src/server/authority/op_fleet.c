@@ -165,9 +165,11 @@ device_retire(struct work *w, json_t **result, struct err *e)
 	return set_state(w, r.name, "retired", "device.retired", result, e);
 }
 
+#define KEY_COMPROMISE 1
+
 /* RFC 5280 5.3.1, but for certificateHold and removeFromCRL (nothing is released yet) and aACompromise. */
 static const struct { const char *name; int code; } reasons[] = {
-	{ "unspecified", 0 }, { "keyCompromise", 1 }, { "cACompromise", 2 }, { "affiliationChanged", 3 },
+	{ "unspecified", 0 }, { "keyCompromise", KEY_COMPROMISE }, { "cACompromise", 2 }, { "affiliationChanged", 3 },
 	{ "superseded", 4 }, { "cessationOfOperation", 5 }, { "privilegeWithdrawn", 9 },
 };
 
@@ -252,6 +254,18 @@ cert_show(struct work *w, json_t **result, struct err *e)
 	return rc;
 }
 
+/* Others have the key: what else was issued for it, by whichever CA, lets them in as well. */
+static int
+revoke_key(struct work *w, const struct cert_row *r, struct err *e)
+{
+	const struct fleet *f = w->a->fleet;
+	int rc = cert_row_revoke_key(w->a->db, r->spki_sha256, clock_now(), e);
+
+	for (size_t i = 0; rc == 0 && i < f->n_cas; i++)
+		rc = ca_row_set_crl_due(w->a->db, f->ca[i]->row.id, 0, e);
+	return rc;
+}
+
 static int
 cert_revoke(struct work *w, json_t **result, struct err *e)
 {
@@ -261,6 +275,7 @@ cert_revoke(struct work *w, json_t **result, struct err *e)
 	if (rc == 0 && (rc = find_cert(w, &r, e)) == 0 &&
 	    (rc = cert_row_revoke(w->a->db, r.id, clock_now(), code, e)) == 0 &&
 	    (rc = ca_row_set_crl_due(w->a->db, r.ca, 0, e)) == 0 &&
+	    (rc = code == KEY_COMPROMISE ? revoke_key(w, &r, e) : 0) == 0 &&
 	    (rc = event_row_add(w->a->db, clock_now(), "certificate.revoked", r.device_name, r.serial, e)) == 0)
 		rc = cert_row_by_id(w->a->db, r.id, &r, e);
 	if (rc == 0)

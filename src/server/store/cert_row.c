@@ -259,6 +259,13 @@ cert_row_revoke(struct db *d, int64_t id, int64_t now, int reason, struct err *e
 }
 
 int
+cert_row_revoke_key(struct db *d, const uint8_t spki_sha256[ROW_HASH_LEN], int64_t now, struct err *e)
+{
+	return db_run(d, e, "UPDATE cert SET revoked_at = ?, revoked_reason = 1 WHERE spki_sha256 = ? AND revoked_at IS NULL", "ib",
+	    now, (struct bytes){ spki_sha256, ROW_HASH_LEN });
+}
+
+int
 cert_row_list(struct db *d, const char *device, const char *ca, const char *state, int64_t now, int64_t after,
     int64_t limit, int (*fn)(void *ctx, struct cert_row *r), void *ctx, struct err *e)
 {

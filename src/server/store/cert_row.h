@@ -55,7 +55,9 @@ int cert_row_goes_back(struct db *d, int64_t device, int64_t id, const char *aut
 /* Was a certificate issued by simplereenroll from the device's certificate `id`? */
 int cert_row_reenrolled(struct db *d, int64_t device, int64_t id, bool *yes, struct err *e) MUST_CHECK;
 int cert_row_prove(struct db *d, int64_t id, int64_t now, struct err *e) MUST_CHECK;
-int cert_row_revoke(struct db *d, int64_t id, int64_t now, int reason, struct err *e) MUST_CHECK;
+int cert_row_revoke(struct db *d, int64_t id, int64_t now, int reason, struct err *e) MUST_CHECK; /* E_EXISTS: it is already */
+/* Revoke for keyCompromise what is not revoked yet of the certificates for this key. */
+int cert_row_revoke_key(struct db *d, const uint8_t spki_sha256[ROW_HASH_LEN], int64_t now, struct err *e) MUST_CHECK;
 /*
  * List: NULL or "" filters nothing; state active, superseded, revoked or expired as of now; ids below `after`
  * when it is above 0 (newest first); at most limit.  fn as in ca_row_each(); rows have no der.
