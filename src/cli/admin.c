@@ -142,10 +142,10 @@ const struct verb admin_verbs[] = {
 	  .text = "What is not said is as in the profile 'device'. One that issues CA certificates needs --ku with keyCertSign, "
 	      "a template for --subject, and none of the alternative names.",
 	  .example = "estuary profile create pump --lifetime 30d --keys ec-p256 --eku clientAuth --san-dns device\n"
-	      "estuary profile create gateway-ca --ca yes --pathlen 0 --ku keyCertSign,cRLSign --eku \"\" "
-	      "--subject \"CN={device} CA\" --san-dns none" },
+	      "estuary profile create gateway-ca --ca yes --pathlen 0 --ku keyCertSign,cRLSign --eku \"\" \\\n"
+	      "    --subject \"CN={device} CA\" --san-dns none" },
 	{ .group = "profile", .name = "set", .help = "Change a profile; certificates issued from now on follow it",
-	  .run = op_verb, .op = "profile.set", .pos = NAME_ARG("The profile"), .opts = OPTS(PROFILE_OPTS), .more = op_opts },
+	  .run = op_verb, .op = "profile.set", .text = "What is not given stays as it is.", .pos = NAME_ARG("The profile"), .opts = OPTS(PROFILE_OPTS), .more = op_opts },
 
 	{ .group = "label", .name = "list", .help = "List the labels", .run = op_verb, .op = "label.list",
 	  .more = op_opts,
@@ -156,7 +156,7 @@ const struct verb admin_verbs[] = {
 	  .pos = NAME_ARG("Its name, as in /.well-known/est/NAME/simpleenroll"), .opts = OPTS(LABEL_OPTS), .more = op_opts,
 	  .example = "estuary label create pumps --ca issuing --profile pump --accept own,code" },
 	{ .group = "label", .name = "set", .help = "Change a label; it holds from the next request on", .run = op_verb, .op = "label.set",
-	  .pos = NAME_ARG("The label"), .opts = OPTS(LABEL_OPTS), .more = op_opts },
+	  .text = "What is not given stays as it is.", .pos = NAME_ARG("The label"), .opts = OPTS(LABEL_OPTS), .more = op_opts },
 
 	{ .group = "credential", .name = "add", .help = "Make a one-time code, a password or a secret", .run = op_verb,
 	  .op = "credential.add", .print = print_once,

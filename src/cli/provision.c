@@ -11,30 +11,36 @@
 
 #define ALLOCATION_WORDS "static|hashed|latency|webhook"
 
-/* What groups and individual enrolments have in common, when they are made and when they are changed. */
-#define GIVEN_OPTS                                                                          \
+/*
+ * What groups and individual enrolments have in common, when they are made and when they are changed; by_default(x) is
+ * what is said of a default.
+ */
+#define GIVEN_OPTS(by_default)                                                              \
 	{ .name = "allocation", .kind = OPT_TEXT, .arg = "HOW", .words = ALLOCATION_WORDS,  \
 	  .help = "Which hub: the one named, one by the device's name and the hubs' weights, the nearest, " \
-	      "or what a webhook says (default hashed)" },                                    \
-	{ .name = "hub", .kind = OPT_LIST, .arg = "HUB", .member = "hubs", .help = "Only this hub (default: all)" }, \
+	      "or what a webhook says" by_default("hashed") },                                \
+	{ .name = "hub", .kind = OPT_LIST, .arg = "HUB", .member = "hubs", .help = "Only this hub" by_default("all") }, \
 	{ .name = "webhook", .kind = OPT_TEXT, .arg = "URL",                               \
 	  .help = "Whom to ask for the hub, with --allocation webhook" },                  \
 	{ .name = "payload", .kind = OPT_FILE, .arg = "FILE", .help = "JSON that a device gets when it registers" }, \
 	{ .name = "reprovision", .kind = OPT_TEXT, .arg = "RULE", .words = "migrate|never", \
-	  .help = "When a device registers again: choose its hub anew, or never (default migrate)" }, \
+	  .help = "When a device registers again: choose its hub anew, or never" by_default("migrate") }, \
 	{ .name = "label", .letter = 'l', .kind = OPT_TEXT, .arg = "LABEL",                \
 	  .help = "A certificate request that comes with the registration is answered as this label would" }
+#define SAID(x) " (default: " x ")"
+#define UNSAID(x) ""
+#define WHAT_STAYS "What is not given stays as it is."
 #define KEY_OPTS                                                                           \
 	{ .name = "key", .kind = OPT_FILE, .arg = "FILE", .local = true,                   \
 	  .help = "Symmetric key in base64, 32 to 64 octets, or the word made: make one" }, \
 	{ .name = "secondary-key", .kind = OPT_FILE, .arg = "FILE", .local = true,         \
 	  .help = "The same for its second key" }
 #define MADE_OPTS                                                                          \
-	GIVEN_OPTS,                                                                        \
+	GIVEN_OPTS(SAID),                                                                  \
 	{ .name = "edge", .kind = OPT_FLAG, .help = "Its devices are IoT Edge devices" },  \
 	{ .name = "disabled", .kind = OPT_FLAG, .local = true, .help = "Let nobody register by it yet" }
 #define CHANGED_OPTS                                                                       \
-	GIVEN_OPTS,                                                                        \
+	GIVEN_OPTS(UNSAID),                                                                \
 	{ .name = "edge", .kind = OPT_BOOL, .arg = "YES", .help = "Its devices are IoT Edge devices" }
 #define CERT_OPTS                                                                          \
 	{ .name = "cert", .kind = OPT_FILE, .arg = "FILE", .local = true,                  \
@@ -44,7 +50,7 @@
 	{ .name = "ek", .kind = OPT_FILE, .arg = "FILE",                                   \
 	  .help = "The TPM's public endorsement key (TPM2B_PUBLIC, as tpm2_createek writes it), or its base64" }, \
 	{ .name = "device-id", .kind = OPT_TEXT, .arg = "ID",                              \
-	  .help = "Its name at the hub (default: the registration ID)" }
+	  .help = "Its name at the hub; the registration ID unless another was given" }
 #define KEYS_OPT \
 	{ .name = "keys", .kind = OPT_FLAG, .member = "show_keys", .help = "Show its symmetric keys; this is recorded" }
 #define REGISTRATION_ARG(what) ARG("registration", "REGISTRATION", what)
@@ -177,7 +183,7 @@ const struct verb provision_verbs[] = {
 	  .pos = NAME_ARG("The CA"), .more = op_opts },
 
 	{ .group = "group", .name = "create", .run = op_verb,
-	  .help = "Make an enrolment group: devices that register by a CA, or by keys from one key",
+	  .help = "Make an enrolment group: devices that register by a CA or a key",
 	  .op = "group.create", .prepare = prepare_create, .print = provision_print_made,
 	  .text = "By X.509, every device comes in whose certificate the CA issued, under the name in it. --ca names "
 	      "a CA that was uploaded, or one of this server. By symmetric key, every device has a key of its own, "
@@ -197,7 +203,7 @@ const struct verb provision_verbs[] = {
 	{ .group = "group", .name = "set", .help = "Change a group; it holds from the next registration on",
 	  .run = op_verb, .op = "group.set",
 	  .prepare = prepare_set, .print = provision_print_made, .pos = NAME_ARG("The group"),
-	  .text = "A key that is changed here makes those of all its devices that come from it worthless at once; "
+	  .text = WHAT_STAYS " A key that is changed here makes those of all its devices that come from it worthless at once; "
 	      "'estuary group key-rotate' changes one of the two, too.",
 	  .opts = OPTS(
 	      { .name = "ca", .kind = OPT_TEXT, .arg = "CA", .help = "CA that issues its devices' certificates" },
@@ -256,7 +262,7 @@ const struct verb provision_verbs[] = {
 	      "estuary enrolment create pump-8 --x509 --cert pump-8.pem --device-id Pump8" },
 	{ .group = "enrolment", .name = "set", .run = op_verb,
 	  .help = "Change a device's enrolment; it holds from its next registration on",
-	  .op = "enrolment.set", .prepare = prepare_set, .print = provision_print_made,
+	  .text = WHAT_STAYS, .op = "enrolment.set", .prepare = prepare_set, .print = provision_print_made,
 	  .pos = REGISTRATION_ARG("The device's registration ID"),
 	  .opts = OPTS(CERT_OPTS, KEY_OPTS, CHANGED_OPTS), .more = op_opts },
 	{ .group = "enrolment", .name = "list", .help = "List the individual enrolments", .run = op_verb,
@@ -324,7 +330,7 @@ const struct verb provision_verbs[] = {
 	        .help = "How far it is, for allocation latency (default 0)" }),
 	  .more = op_opts, .example = "estuary hub add hub.example:8443 --weight 2" },
 	{ .group = "hub", .name = "set", .help = "Change a hub; devices that are there stay", .run = op_verb,
-	  .op = "hub.set", .pos = NAME_ARG("The hub"),
+	  .text = WHAT_STAYS, .op = "hub.set", .pos = NAME_ARG("The hub"),
 	  .opts = OPTS(
 	      { .name = "weight", .kind = OPT_NUMBER, .arg = "N",
 	        .help = "Its share of the devices by allocation hashed, 1 to 1000" },

@@ -40,8 +40,9 @@ help_overview(FILE *to, const struct program *p)
 		fprintf(to, "\n%s:\n", g->help);
 		verb_each(p, group_row, &x);
 	}
-	fprintf(to, "\n`%s help VERB` says more. Every verb has --json.\n"
-	    "--version, --man DIR (writes the man pages), --completion (prints a bash script).\n", p->name);
+	fprintf(to, "\n`%s help VERB` says more. With --json results are JSON.\n"
+	    "--version, --man DIR (writes the man pages), --completion (prints a bash script).\n"
+	    "The exit status is 0 when it was done; `man %s` has the others.\n", p->name, p->name);
 }
 
 void
@@ -68,26 +69,41 @@ usage_line(FILE *to, const struct program *p, const struct verb *v)
 		    o->kind == OPT_LIST || o->kind == OPT_MANY ? "..." : "");
 }
 
+/* The next word of s, or as much of it as a line takes: a list of choices, "a|b|c", may end behind a bar. */
+static size_t
+word_len(const char *s, size_t line)
+{
+	size_t n = strcspn(s, " \n");
+
+	if (n > line)
+		for (size_t i = line; i > 0; i--)
+			if (s[i - 1] == '|')
+				return i;
+	return n;
+}
+
 /* Words of one paragraph in lines of at most TEXT_COLUMNS, all of them `indent` in; the first line is there already. */
 static const char *
 paragraph(FILE *to, const char *s, size_t indent)
 {
 	size_t column = 0;
+	bool cut = false; /* the word before goes on */
 
 	while (*s != 0 && strncmp(s, "\n\n", 2) != 0) {
-		size_t n = strcspn(s, " \n");
+		size_t n = word_len(s, TEXT_COLUMNS - indent);
 
 		if (n == 0) {
 			s++;
 			continue;
 		}
-		if (column != 0 && indent + column + 1 + n > TEXT_COLUMNS) {
+		if (column != 0 && (cut || indent + column + 1 + n > TEXT_COLUMNS)) {
 			fprintf(to, "\n%*s", (int)indent, "");
 			column = 0;
 		}
 		fprintf(to, "%s%.*s", column != 0 ? " " : "", (int)n, s);
 		column += n + (column != 0);
 		s += n;
+		cut = s[-1] == '|';
 	}
 	fputc('\n', to);
 	return *s != 0 ? s + 2 : s;

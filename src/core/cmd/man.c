@@ -115,22 +115,41 @@ put_synopsis(struct buf *out, const struct program *p, const struct verb *v)
 		man_text(out, o->name);
 		buf_printf(out, "\\fR \\fI%s\\fR\n", o->arg);
 	}
-	buf_put_str(out, "[\\fIOPTION\\fR]...\n");
+	buf_put_str(out, "[\\fIOPTION\\fR]...\\&\n");
 	for (o = v->pos; o != NULL && o->name != NULL; o++)
 		buf_printf(out, o->required ? "\\fI%s\\fR%s\n" : "[\\fI%s\\fR]%s\n", o->arg,
 		    o->kind == OPT_LIST || o->kind == OPT_MANY ? "..." : "");
 }
 
+/* What the exit statuses of err_row() say; several codes share one. */
+static const struct { int status; const char *means; } statuses[] = {
+	{ 0, "It was done" },
+	{ 64, "The command line, or what it asks for, makes no sense" },
+	{ 65, "What was read or received is malformed, or too big" },
+	{ 66, "There is no such thing: a file, a name, an ID" },
+	{ 69, "Nobody answers, or not now: the same command may succeed later" },
+	{ 70, "Cryptography failed, or what was checked is broken" },
+	{ 73, "It is there already, or still in use" },
+	{ 74, "A file, a disk or a connection failed: the same command may succeed later" },
+	{ 75, "It waits for somebody: the same command may succeed later" },
+	{ 77, "Refused: who asks is not known, or may not" },
+};
+
+const char *
+man_status(int status)
+{
+	for (size_t i = 0; i < N_OF(statuses); i++)
+		if (statuses[i].status == status)
+			return statuses[i].means;
+	return NULL;
+}
+
 void
 man_exit_status(struct buf *out)
 {
-	buf_put_str(out, ".SH EXIT STATUS\n.TP\n0\nIt was done.\n");
-	for (int code = -1; err_row((enum err_code)code)->code == (enum err_code)code; code--) {
-		const struct err_row *row = err_row((enum err_code)code);
-
-		buf_printf(out, ".TP\n%d\n%s%s.\n", row->exit_status, row->name,
-		    row->retry ? " (the same command may succeed later)" : "");
-	}
+	buf_put_str(out, ".SH EXIT STATUS\n");
+	for (size_t i = 0; i < N_OF(statuses); i++)
+		buf_printf(out, ".TP\n%d\n%s.\n", statuses[i].status, statuses[i].means);
 }
 
 void
@@ -155,12 +174,15 @@ man_verb(struct buf *out, const struct program *p, const struct verb *v)
 	buf_put_str(out, ".SH OPTIONS\n");
 	for (size_t i = 0; (o = verb_opt(v, i)) != NULL; i++)
 		put_opt(out, o);
+	buf_put_str(out, ".SH EXIT STATUS\n0 when it was done. The others stand in\n.BR \\%");
+	man_text(out, p->name);
+	buf_put_str(out, " (1).\n");
 	if (v->example != NULL) {
 		buf_put_str(out, ".SH EXAMPLE\n.nf\n");
 		man_text(out, v->example);
 		buf_put_str(out, "\n.fi\n");
 	}
-	buf_put_str(out, ".SH SEE ALSO\n.BR ");
+	buf_put_str(out, ".SH SEE ALSO\n.BR \\%");
 	man_text(out, p->name);
 	buf_put_str(out, " (1)\n");
 }
@@ -184,7 +206,7 @@ overview_row(void *ctx, const struct verb *v)
 	man_text(x->out, verb_title(v, title, sizeof(title)));
 	buf_put_str(x->out, "\n");
 	man_text(x->out, v->help);
-	buf_put_str(x->out, ", see\n.BR ");
+	buf_put_str(x->out, ", see\n.BR \\%");
 	man_text(x->out, page_name(x->p, v, page, sizeof(page)));
 	buf_put_str(x->out, " (1).\n");
 }

@@ -14,7 +14,7 @@ struct program {
 	const struct verb *const *tables; /* each ended by name NULL; the last is NULL */
 	const struct verb_group *groups;  /* in the overview's order, ended by help NULL; name NULL: verbs that stand alone */
 	const char *man_description;      /* DESCRIPTION of its man page: roff, whole lines */
-	const char *man_sections;         /* the sections behind EXIT STATUS, such as FILES: roff, whole lines; NULL: none */
+	const char *man_sections;         /* more exit statuses, then the sections behind EXIT STATUS, such as FILES: roff, whole lines; NULL: none */
 };
 
 /* main() of the program: standard streams, terminal, the verb; the exit status.  SIGPIPE is ignored from then on. */

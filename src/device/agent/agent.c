@@ -30,7 +30,9 @@ const struct program agent_program = {
 	    "for those of the Azure IoT Identity Service: the same sockets, configuration files and places on disk.\n"
 	    "Called as \\fBaziot\\-keyd\\fR, \\fBaziot\\-certd\\fR or \\fBaziot\\-identityd\\fR it is that service; \\fBaziotctl\\fR and\n"
 	    "\\fBiotedge\\fR are other names of it.\n",
-	.man_sections = ".SH FILES\n.TP\n.I /etc/aziot/config.toml\nWhat \\fBconfig apply\\fR reads.\n"
+	.man_sections = ".TP\n1\n\\fBcheck\\fR found an error; a service could not start.\n"
+	    ".TP\n3\nSomething needs a person, says \\fBstatus\\fR; a service is down, says \\fBsystem status\\fR.\n"
+	    ".SH FILES\n.TP\n.I /etc/aziot/config.toml\nWhat \\fBconfig apply\\fR reads.\n"
 	    ".TP\n.I /etc/aziot/keyd/config.toml, /etc/aziot/keyd/config.d/*.toml\n"
 	    "Configuration of the Keys Service.\n"
 	    ".TP\n.I /etc/aziot/certd/config.toml, /etc/aziot/certd/config.d/*.toml\n"

@@ -49,6 +49,6 @@ void agent_name(json_t *o, const char *member);
 /* --prefix, which every verb takes. */
 #define AGENT_PREFIX_OPT \
 	{ .name = "prefix", .kind = OPT_TEXT, .arg = "DIR", .local = true, \
-	  .help = "scratch directory that holds etc, var and run (default: $ESTUARY_PREFIX, or the system's)" }
+	  .help = "Scratch directory that holds etc, var and run (default: $ESTUARY_PREFIX, or the system's)" }
 
 #endif

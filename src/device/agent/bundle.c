@@ -349,21 +349,21 @@ run_bundle(struct cli *c)
 }
 
 const struct verb bundle_verbs[] = {
-	{ .name = "support-bundle", .help = "collect logs, configuration and checks into an archive for who helps",
+	{ .name = "support-bundle", .help = "Collect logs, configuration and checks into an archive for who helps",
 	  .run = run_bundle,
 	  .text = "The archive holds the version, what check, status and key list say, the configuration "
 	      "files as JSON with everything that may be secret as ***, and the logs. Look at it before it "
 	      "goes to others: host names and URLs are in it.",
 	  .opts = OPTS(
 	      { .name = "output", .letter = 'o', .kind = OPT_TEXT, .arg = "FILE",
-	        .help = "where it goes; - is standard output (default: " BUNDLE_NAME ")" },
+	        .help = "Where it goes; - is standard output (default: " BUNDLE_NAME ")" },
 	      { .name = "since", .kind = OPT_TEXT, .arg = "TIME",
-	        .help = "journal from then on: 6h, or as journalctl has it (default: " SINCE ")" },
-	      { .name = "until", .kind = OPT_TEXT, .arg = "TIME", .help = "journal up to then" },
+	        .help = "Journal from then on: 6h, or as journalctl has it (default: " SINCE ")" },
+	      { .name = "until", .kind = OPT_TEXT, .arg = "TIME", .help = "Journal up to then" },
 	      { .name = "include-edge-runtime-only", .letter = 'e',
-	        .help = "taken, and without effect: there is no runtime" },
-	      { .name = "iothub-hostname", .kind = OPT_TEXT, .arg = "NAME", .help = "taken, and without effect" },
-	      { .name = "quiet", .letter = 'q', .help = "say nothing" }, AGENT_PREFIX_OPT),
+	        .help = "Taken, and without effect: there is no runtime" },
+	      { .name = "iothub-hostname", .kind = OPT_TEXT, .arg = "NAME", .help = "Taken, and without effect" },
+	      { .name = "quiet", .letter = 'q', .help = "Say nothing" }, AGENT_PREFIX_OPT),
 	  .example = "iotedge support-bundle --since 6h -o bundle.zip" },
 	{ .name = NULL },
 };

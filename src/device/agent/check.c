@@ -90,10 +90,10 @@ run_list(struct cli *c)
 	return EXIT_SUCCESS;
 }
 
-#define FOREIGN_OPT(n, a) { .name = n, .kind = OPT_TEXT, .arg = a, .help = "of iotedge; changes nothing here" }
+#define FOREIGN_OPT(n, a) { .name = n, .kind = OPT_TEXT, .arg = a, .help = "Of iotedge; changes nothing here" }
 
 const struct verb check_verbs[] = {
-	{ .name = "check", .help = "look for what is wrong with this device", .run = run_check,
+	{ .name = "check", .help = "Look for what is wrong with this device", .run = run_check,
 	  .text = "Reads the configuration, the files that it names, the services, the clock, and the servers that "
 	      "the device depends on; changes nothing. Each EST server is asked with the certificate that it would be "
 	      "shown, by a worker process that is confined as those of the Certificates Service. Run it as root: it looks "
@@ -103,33 +103,33 @@ const struct verb check_verbs[] = {
 	      "when one raised a warning. Checks that do not apply are left out of the text, and are \"ignored\" in JSON.",
 	  .opts = OPTS(
 	      { .name = "dont-run", .kind = OPT_MANY, .arg = "\"ID ID\"",
-	        .help = "leave these checks out (check-list has the IDs)" },
+	        .help = "Leave these checks out (check-list has the IDs)" },
 	      { .name = "output", .letter = 'o', .kind = OPT_TEXT, .arg = "FORMAT", .words = "text|json|json-stream",
-	        .help = "text, json, or json-stream: one value a result, as each is done (default: text)" },
-	      { .name = "warnings-as-errors", .kind = OPT_FLAG, .help = "a warning makes the exit status 1, too" },
+	        .help = "The form; json-stream is one value a result, as each is done (default: text)" },
+	      { .name = "warnings-as-errors", .kind = OPT_FLAG, .help = "A warning makes the exit status 1, too" },
 	      { .name = "verbose", .letter = 'v', .kind = OPT_FLAG,
-	        .help = "show causes, what was skipped, and what was found" },
+	        .help = "Show causes, what was skipped, and what was found" },
 	      { .name = "ntp-server", .kind = OPT_TEXT, .arg = "HOST:PORT",
-	        .help = "compare the clock with this time server (default: pool.ntp.org:123)" },
+	        .help = "Compare the clock with this time server (default: pool.ntp.org:123)" },
 	      { .name = "iothub-hostname", .kind = OPT_TEXT, .arg = "HOST",
-	        .help = "the IoT hub, when it is not known yet" },
+	        .help = "The IoT hub, when it is not known yet" },
 	      { .name = "proxy-uri", .kind = OPT_TEXT, .arg = "URI",
-	        .help = "proxy for HTTPS to hub and provisioning service (default: as configured)" },
+	        .help = "Proxy for HTTPS to hub and provisioning service (default: as configured)" },
 	      { .name = "expected-aziot-version", .kind = OPT_TEXT, .arg = "VERSION",
-	        .help = "compare the installed version with this one (default: not compared)" },
+	        .help = "Compare the installed version with this one (default: not compared)" },
 	      AGENT_PREFIX_OPT),
 	  .more = OPTS(FOREIGN_OPT("container-engine-config-file", "FILE"), FOREIGN_OPT("diagnostics-image-name", "NAME"),
 	      FOREIGN_OPT("expected-aziot-edged-version", "VERSION"), FOREIGN_OPT("aziot-edged", "PATH")),
-	  .pos = OPTS({ .name = "id", .kind = OPT_MANY, .arg = "ID", .help = "further IDs of --dont-run" }),
+	  .pos = OPTS({ .name = "id", .kind = OPT_MANY, .arg = "ID", .help = "Further IDs of --dont-run" }),
 	  .example = "sudo estuary-agent check\n"
 	      "estuary-agent check --dont-run \"host-local-time aziot-version\" --warnings-as-errors\n"
 	      "estuary-agent check -o json-stream --prefix /srv/scratch" },
-	{ .name = "check-list", .help = "list the checks that there are", .run = run_list,
+	{ .name = "check-list", .help = "List the checks that there are", .run = run_list,
 	  .text = "As iotedge there are those of the Edge runtime as well. Of them, the ones that look into containers are "
 	      "listed, so that scripts which name them go on, and are always ignored: the container runtime is out of this "
 	      "program's scope.",
 	  .opts = OPTS({ .name = "output", .letter = 'o', .kind = OPT_TEXT, .arg = "FORMAT", .words = "text|json",
-	      .help = "text or json (default: text)" }, AGENT_PREFIX_OPT),
+	      .help = "The form (default: text)" }, AGENT_PREFIX_OPT),
 	  .example = "estuary-agent check-list -o json" },
 	{ .name = NULL },
 };

@@ -270,12 +270,12 @@ run_import(struct cli *c)
 
 #define OUT_OPTS \
 	{ .name = "out-config-file", .letter = 'o', .kind = OPT_TEXT, .arg = "FILE", \
-	  .help = "write there (default: /etc/aziot/config.toml)" }, \
-	{ .name = "force", .letter = 'f', .help = "replace a file that is there" }, AGENT_PREFIX_OPT
+	  .help = "Write there (default: /etc/aziot/config.toml)" }, \
+	{ .name = "force", .letter = 'f', .help = "Replace a file that is there" }, AGENT_PREFIX_OPT
 
 const struct verb config_verbs[] = {
 	{ .group = "config", .name = "apply",
-	  .help = "turn config.toml into the services' files, and restart what changed",
+	  .help = "Turn config.toml into the services' files, and restart what changed",
 	  .run = run_apply,
 	  .text = "Reads the one file that a person writes and looks at everything in it first: "
 	      "every URL, every file that it names (is it there, whole, readable by the service's "
@@ -293,39 +293,39 @@ const struct verb config_verbs[] = {
 	      "started are restarted where their files changed.",
 	  .opts = OPTS(
 	      { .name = "config", .letter = 'c', .kind = OPT_TEXT, .arg = "FILE",
-	        .help = "the file to read (default: /etc/aziot/config.toml)" },
+	        .help = "The file to read (default: /etc/aziot/config.toml)" },
 	      { .name = "config-file", .kind = OPT_TEXT, .arg = "FILE",
-	        .help = "the same, as iotedge calls it" },
+	        .help = "The same, as iotedge calls it" },
 	      { .name = "dry-run",
-	        .help = "show the difference and change nothing; passwords and keys are not shown" },
+	        .help = "Show the difference and change nothing; passwords and keys are not shown" },
 	      { .name = "out", .kind = OPT_TEXT, .arg = "DIR",
-	        .help = "write what would be installed below DIR, and nothing else" },
+	        .help = "Write what would be installed below DIR, and nothing else" },
 	      { .name = "uid", .kind = OPT_LIST, .arg = "USER=N",
-	        .help = "the ID of a user that this machine does not have" },
+	        .help = "The ID of a user that this machine does not have" },
 	      { .name = "hostname", .kind = OPT_TEXT, .arg = "NAME",
-	        .help = "when the file gives none (default: this machine's)" },
-	      { .name = "edge", .kind = OPT_BOOL, .arg = "YES|NO",
-	        .help = "with or without IoT Edge" },
-	      { .name = "edge-daemon", .kind = OPT_BOOL, .arg = "YES|NO",
-	        .help = "is IoT Edge's own daemon here (default: looked for; with --out: yes)" },
-	      { .name = "start", .kind = OPT_BOOL, .arg = "YES|NO",
-	        .help = "start a prefix's services that do not run (default: when it is $ESTUARY_PREFIX)" }, AGENT_PREFIX_OPT),
+	        .help = "When the file gives none (default: this machine's)" },
+	      { .name = "edge", .kind = OPT_BOOL, .arg = "YES",
+	        .help = "With or without IoT Edge" },
+	      { .name = "edge-daemon", .kind = OPT_BOOL, .arg = "YES",
+	        .help = "Is IoT Edge's own daemon here (default: looked for; with --out: yes)" },
+	      { .name = "start", .kind = OPT_BOOL, .arg = "YES",
+	        .help = "Start a prefix's services that do not run (default: when it is $ESTUARY_PREFIX)" }, AGENT_PREFIX_OPT),
 	  .example = "estuary-agent config apply --dry-run\n"
 	      "estuary-agent config apply --out image --uid aziotcs=997 --uid aziotid=998 --hostname pump-7" },
 	{ .group = "config", .name = "mp",
-	  .help = "write a config.toml for manual provisioning from a connection string", .run = run_mp,
+	  .help = "Write a config.toml for manual provisioning from a connection string", .run = run_mp,
 	  .opts = OPTS(
 	      { .name = "connection-string", .letter = 'c', .kind = OPT_TEXT, .arg = "CS", .required = true,
-	        .help = "HostName=...;DeviceId=...;SharedAccessKey=..." }, OUT_OPTS),
+	        .help = "HostName=NAME;DeviceId=ID;SharedAccessKey=KEY, as the hub shows it" }, OUT_OPTS),
 	  .example = "estuary-agent config mp -c 'HostName=hub.example;DeviceId=pump-7;SharedAccessKey=c2VjcmV0'" },
 	{ .group = "config", .name = "import",
-	  .help = "write a config.toml from the YAML of IoT Edge 1.1 and before", .run = run_import,
+	  .help = "Write a config.toml from the YAML of IoT Edge 1.1 and before", .run = run_import,
 	  .text = "The old home directory is left out, sockets get their new names, an agent of 1.0 "
 	      "or 1.1 becomes the current one, and a master encryption key of the old security "
 	      "daemon goes on. External provisioning is refused.",
 	  .opts = OPTS(
 	      { .name = "config-file", .letter = 'c', .kind = OPT_TEXT, .arg = "FILE",
-	        .help = "the old file (default: /etc/iotedge/config.yaml)" }, OUT_OPTS),
+	        .help = "The old file (default: /etc/iotedge/config.yaml)" }, OUT_OPTS),
 	  .example = "estuary-agent config import -c config.yaml -o config.toml" },
 	{ .name = NULL },
 };

@@ -55,21 +55,21 @@ run_version(struct cli *c)
 }
 
 #define HOST_OPT \
-	{ .name = "host", .letter = 'H', .kind = OPT_TEXT, .arg = "URL", .help = "the Edge daemon's API; there is none" }
-#define MODULE_ARG { .name = "module", .kind = OPT_TEXT, .arg = "MODULE", .help = "its name", .required = true }
+	{ .name = "host", .letter = 'H', .kind = OPT_TEXT, .arg = "URL", .help = "The Edge daemon's API; there is none" }
+#define MODULE_ARG { .name = "module", .kind = OPT_TEXT, .arg = "MODULE", .help = "Its name", .required = true }
 
 const struct verb iotedge_verbs[] = {
-	{ .name = "list", .help = "list modules: none runs here", .run = run_list,
+	{ .name = "list", .help = "List modules: none runs here", .run = run_list,
 	  .opts = OPTS(HOST_OPT, AGENT_PREFIX_OPT) },
-	{ .name = "restart", .help = "restart a module: none runs here", .run = run_restart, .pos = OPTS(MODULE_ARG),
+	{ .name = "restart", .help = "Restart a module: none runs here", .run = run_restart, .pos = OPTS(MODULE_ARG),
 	  .opts = OPTS(HOST_OPT, AGENT_PREFIX_OPT) },
-	{ .name = "logs", .help = "logs of a module: none runs here; 'system logs' has the services'", .run = run_logs,
+	{ .name = "logs", .help = "Logs of a module: none runs here; 'system logs' has the services'", .run = run_logs,
 	  .pos = OPTS(MODULE_ARG),
 	  .opts = OPTS(
-	      { .name = "tail", .kind = OPT_TEXT, .arg = "N", .help = "lines from the end" },
-	      { .name = "since", .kind = OPT_TEXT, .arg = "TIME", .help = "from then on" },
-	      { .name = "until", .kind = OPT_TEXT, .arg = "TIME", .help = "up to then" },
-	      { .name = "follow", .letter = 'f', .help = "go on with what comes" }, HOST_OPT, AGENT_PREFIX_OPT) },
-	{ .name = "version", .help = "show the version", .run = run_version, .opts = OPTS(AGENT_PREFIX_OPT) },
+	      { .name = "tail", .kind = OPT_TEXT, .arg = "N", .help = "Lines from the end" },
+	      { .name = "since", .kind = OPT_TEXT, .arg = "TIME", .help = "From then on" },
+	      { .name = "until", .kind = OPT_TEXT, .arg = "TIME", .help = "Up to then" },
+	      { .name = "follow", .letter = 'f', .help = "Go on with what comes" }, HOST_OPT, AGENT_PREFIX_OPT) },
+	{ .name = "version", .help = "Show the version", .run = run_version, .opts = OPTS(AGENT_PREFIX_OPT) },
 	{ .name = NULL },
 };

@@ -108,24 +108,24 @@ run_forget(struct cli *c)
 	return 0;
 }
 
-#define KEY_ARG ARG("id", "KEY-ID", "the key's ID")
-#define OUT_OPT { .name = "out", .letter = 'o', .kind = OPT_TEXT, .arg = "FILE", .help = "write there instead" }
+#define KEY_ARG ARG("id", "KEY-ID", "The key's ID")
+#define OUT_OPT { .name = "out", .letter = 'o', .kind = OPT_TEXT, .arg = "FILE", .help = "Write there instead" }
 
 const struct verb key_verbs[] = {
-	{ .group = "key", .name = "list", .help = "list the keys that are there", .run = run_list,
+	{ .group = "key", .name = "list", .help = "List the keys that are there", .run = run_list,
 	  .text = "Those that the caller may use: all for root. --json has their files as well. A key of which only "
 	      "the file is known goes by its name, because IDs cannot be read from names.",
 	  .opts = OPTS(AGENT_PREFIX_OPT), .example = "estuary-agent key list" },
-	{ .group = "key", .name = "show", .help = "print a pair's public key", .run = run_show, .pos = KEY_ARG,
+	{ .group = "key", .name = "show", .help = "Print a pair's public key", .run = run_show, .pos = KEY_ARG,
 	  .opts = OPTS(AGENT_PREFIX_OPT, OUT_OPT), .example = "estuary-agent key show device-id" },
-	{ .group = "key", .name = "file", .help = "print a file by which programs use a key without having it",
+	{ .group = "key", .name = "file", .help = "Print a file by which programs use a key without having it",
 	  .run = run_file,
 	  .text = "The file holds the key's name, no secret. A program that reads it as a private key, with the OpenSSL "
 	      "provider \"estuary\" active in its configuration, signs through the Keys Service.",
 	  .pos = KEY_ARG, .opts = OPTS(AGENT_PREFIX_OPT, OUT_OPT),
 	  .example = "estuary-agent key file device-id --out device-id.pem\n"
 	      "curl --cert device-id.cer --key device-id.pem https://..." },
-	{ .group = "key", .name = "forget", .help = "give up a damaged key that was set aside", .run = run_forget, .pos = KEY_ARG,
+	{ .group = "key", .name = "forget", .help = "Give up a damaged key that was set aside", .run = run_forget, .pos = KEY_ARG,
 	  .text = "A key file that cannot be read is set aside and never replaced silently: whoever asks for the key is told so. "
 	      "When nothing can bring it back, this lets a new key be made. Its certificate must then be requested anew.",
 	  .opts = OPTS(AGENT_PREFIX_OPT), .example = "estuary-agent key forget device-id" },

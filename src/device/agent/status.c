@@ -303,26 +303,26 @@ run_resume(struct cli *c)
 	return steer(c, "/enable/", "is renewed again");
 }
 
-#define CERT_ARG ARG("id", "CERT-ID", "the certificate's ID, as in the configuration")
+#define CERT_ARG ARG("id", "CERT-ID", "The certificate's ID, as in the configuration")
 
 const struct verb status_verbs[] = {
-	{ .name = "status", .help = "show every certificate, how fresh it is, and its last error", .run = run_status,
+	{ .name = "status", .help = "Show every certificate, how fresh it is, and its last error", .run = run_status,
 	  .text = "Whom the cloud takes this device for, where an Identity Service listens. For each certificate that the device "
 	      "keeps by itself: where it comes from, how much of its life is over, "
 	      "when it is renewed next, which generation it is, and what went wrong last, with the server's request id.\n\n"
 	      "The exit status is 0 when all is well, 3 when something needs a person (missing, expired, failing, "
 	      "paused, or a configuration that was not taken), and another one when the service does not answer.",
 	  .opts = OPTS(AGENT_PREFIX_OPT), .example = "estuary-agent status\nestuary-agent status --json" },
-	{ .name = "metrics", .help = "print the same as Prometheus text", .run = run_metrics,
+	{ .name = "metrics", .help = "Print what status says as Prometheus text", .run = run_metrics,
 	  .text = "For a textfile collector, written atomically with --out; or scrape GET /metrics of certd's socket.",
 	  .opts = OPTS(AGENT_PREFIX_OPT,
-	      { .name = "out", .letter = 'o', .kind = OPT_TEXT, .arg = "FILE", .help = "write there" }),
+	      { .name = "out", .letter = 'o', .kind = OPT_TEXT, .arg = "FILE", .help = "Write there" }),
 	  .example = "estuary-agent metrics --out /var/lib/prometheus/node-exporter/estuary.prom" },
-	{ .name = "renew", .help = "renew a certificate now", .run = run_renew, .pos = CERT_ARG,
+	{ .name = "renew", .help = "Renew a certificate now", .run = run_renew, .pos = CERT_ARG,
 	  .opts = OPTS(AGENT_PREFIX_OPT), .example = "estuary-agent renew est-id" },
-	{ .name = "pause", .help = "stop renewing a certificate; nothing else ever does", .run = run_pause, .pos = CERT_ARG,
+	{ .name = "pause", .help = "Stop renewing a certificate; nothing else ever does", .run = run_pause, .pos = CERT_ARG,
 	  .opts = OPTS(AGENT_PREFIX_OPT), .example = "estuary-agent pause est-id" },
-	{ .name = "resume", .help = "renew a paused certificate again", .run = run_resume, .pos = CERT_ARG,
+	{ .name = "resume", .help = "Renew a paused certificate again", .run = run_resume, .pos = CERT_ARG,
 	  .opts = OPTS(AGENT_PREFIX_OPT), .example = "estuary-agent resume est-id" },
 	{ .name = NULL },
 };

@@ -363,7 +363,7 @@ run_reprovision(struct cli *c)
 }
 
 const struct verb system_verbs[] = {
-	{ .group = "system", .name = "restart", .help = "stop the services, and start them again", .run = run_restart,
+	{ .group = "system", .name = "restart", .help = "Stop the services, and start them again", .run = run_restart,
 	  .text = "Under systemd: each service is stopped (the Edge daemon first, when it is installed), "
 	      "then their sockets are started, and the first of the services; the others start when they are "
 	      "asked.\n\nWith --prefix DIR the services are processes of that directory, and systemd has no "
@@ -371,25 +371,25 @@ const struct verb system_verbs[] = {
 	      "they say in DIR/var/log/aziot. Only processes that this command started are ever stopped.",
 	  .opts = OPTS(AGENT_PREFIX_OPT),
 	  .example = "iotedge system restart\nestuary-agent system restart --prefix /srv/scratch" },
-	{ .group = "system", .name = "stop", .help = "stop the services", .run = run_stop,
+	{ .group = "system", .name = "stop", .help = "Stop the services", .run = run_stop,
 	  .text = "Under systemd their sockets stay: a service starts again when somebody asks it.",
 	  .opts = OPTS(AGENT_PREFIX_OPT) },
-	{ .group = "system", .name = "status", .help = "show which services run", .run = run_status,
+	{ .group = "system", .name = "status", .help = "Show which services run", .run = run_status,
 	  .text = "Running; Ready: starts when it is asked; or Down, and why. The exit status is 3 when one is down.",
 	  .opts = OPTS(AGENT_PREFIX_OPT) },
-	{ .group = "system", .name = "logs", .help = "show what the services say", .run = run_logs,
+	{ .group = "system", .name = "logs", .help = "Show what the services say", .run = run_logs,
 	  .text = "Words behind -- go to journalctl as they are. With --prefix DIR there is no journal: "
 	      "-f and -n LINES are possible.",
 	  .opts = OPTS(
-	      { .name = "follow", .letter = 'f', .help = "go on with what comes" }, AGENT_PREFIX_OPT),
-	  .pos = OPTS({ .name = "args", .kind = OPT_MANY, .arg = "ARG", .help = "behind --: for journalctl" }),
+	      { .name = "follow", .letter = 'f', .help = "Go on with what comes" }, AGENT_PREFIX_OPT),
+	  .pos = OPTS({ .name = "args", .kind = OPT_MANY, .arg = "ARG", .help = "Behind --: for journalctl" }),
 	  .example = "iotedge system logs\niotedge system logs -- -f\naziotctl system logs -- --since '10 minutes ago'" },
-	{ .group = "system", .name = "set-log-level", .help = "how much the services say, from their next start on",
+	{ .group = "system", .name = "set-log-level", .help = "Set how much the services say, from their next start on",
 	  .run = run_set_log_level, .opts = OPTS(AGENT_PREFIX_OPT),
-	  .pos = OPTS({ .name = "level", .kind = OPT_TEXT, .arg = "LEVEL", .help = LEVELS, .required = true,
+	  .pos = OPTS({ .name = "level", .kind = OPT_TEXT, .arg = "LEVEL", .help = "The least that is said", .required = true,
 	      .words = LEVELS }),
 	  .example = "iotedge system set-log-level debug && iotedge system restart" },
-	{ .group = "system", .name = "reprovision", .help = "ask the provisioning service anew who this device is",
+	{ .group = "system", .name = "reprovision", .help = "Ask the provisioning service anew who this device is",
 	  .run = run_reprovision,
 	  .text = "Waits up to ten minutes. The identity that the device has stays in use until there is "
 	      "another; when nothing comes of it the Identity Service's reason is told, and the exit status "

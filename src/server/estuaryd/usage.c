@@ -12,12 +12,12 @@
 static const struct {
 	const char *option, *arg, *help; /* option as it is shown, with what it takes */
 } options[] = {
-	{ "-c, --config", "FILE", "the configuration (default " USAGE_CONFIG ")" },
-	{ "    --check", NULL, "read it, say what is wrong, and end" },
-	{ "    --sample", NULL, "print a configuration with every key explained, and end" },
-	{ "    --man", "DIR", "write the man page into DIR, and end" },
-	{ "    --version", NULL, "print the version, and end" },
-	{ "-h, --help", NULL, "print this, and end" },
+	{ "-c, --config", "FILE", "The configuration (default " USAGE_CONFIG ")" },
+	{ "    --check", NULL, "Read it, say what is wrong, and end" },
+	{ "    --sample", NULL, "Print a configuration with every key explained, and end" },
+	{ "    --man", "DIR", "Write the man page into DIR, and end" },
+	{ "    --version", NULL, "Print the version, and end" },
+	{ "-h, --help", NULL, "Print this, and end" },
 };
 
 static const char about[] = "Runs the Estuary server in the foreground until SIGTERM; SIGHUP reads FILE again.";
@@ -26,7 +26,7 @@ static const char description[] =
     ".PP\nIt binds the listening sockets, starts the roles (front, console, authority, signer, courier) and\n"
     "starts those anew that end; it parses nothing from the network. Everything that it knows is in its\n"
     "state directory.\n"
-    ".PP\n.BR \"estuary quickstart\" \" (1)\"\n"
+    ".PP\n.BR estuary\\-quickstart (1)\n"
     "makes a configuration, CAs, labels, an operator and the server's TLS certificate. Without that\n"
     "certificate it serves operators alone, and devices as soon as the files are there.\n"
     ".SH SIGNALS\n"
@@ -76,7 +76,8 @@ put_key(void *ctx, const char *name, const char *doc, const char *takes, const c
 	man_text(out, doc);
 	buf_put_str(out, "\nTakes ");
 	man_text(out, takes);
-	buf_put_str(out, ".\nDefault, or an example: ");
+	/* Where a text tells the default, the value shows what one looks like. */
+	buf_put_str(out, strstr(doc, "Default:") != NULL ? ".\nExample: " : ".\nDefault: ");
 	man_text(out, def);
 	buf_put_str(out, ".\n");
 }

@@ -45,10 +45,52 @@ the_overview_has_the_program_its_verbs_and_its_own_sections(void **state)
 	assert_non_null(strstr(s, ".TH \"toy\\-box\" 1 \"\" \"Estuary 1.2.3\""));
 	assert_non_null(strstr(s, ".SH NAME\ntoy\\-box \\- a box of toys\n"));
 	assert_non_null(strstr(s, ".SH DESCRIPTION\nIt is a box.\n.SH VERBS\n"));
-	assert_non_null(strstr(s, ".B status\nHow it is, see\n.BR toy\\-box\\-status (1).\n"));
-	assert_non_null(strstr(s, ".BR toy\\-box\\-key\\-make (1).\n"));
+	assert_non_null(strstr(s, ".B status\nHow it is, see\n.BR \\%toy\\-box\\-status (1).\n"));
+	assert_non_null(strstr(s, ".BR \\%toy\\-box\\-key\\-make (1).\n"));
 	assert_non_null(strstr(s, ".SH EXIT STATUS\n"));
 	assert_non_null(strstr(s, ".SH FILES\n.TP\n.I /etc/toy\\-box\n"));
+}
+
+static void
+every_exit_status_of_an_error_is_said_once_and_in_words(void **state)
+{
+	AUTO_BUF out = { 0 };
+	char row[16];
+	const char *at;
+
+	(void)state;
+	man_exit_status(&out);
+	assert_non_null(strstr(buf_str(&out), ".TP\n0\nIt was done.\n"));
+	for (int code = -1; err_row((enum err_code)code)->code == (enum err_code)code; code--) {
+		int status = err_row((enum err_code)code)->exit_status;
+
+		assert_non_null(man_status(status));
+		(void)snprintf(row, sizeof(row), ".TP\n%d\n", status);
+		at = strstr(buf_str(&out), row);
+		assert_non_null(at);
+		assert_null(strstr(at + 1, row));
+	}
+	assert_null(man_status(1));
+}
+
+static void
+a_long_list_of_choices_is_cut_behind_a_bar(void **state)
+{
+	static const struct opt choices[] = {
+		{ .name = "kind", .kind = OPT_TEXT, .arg = "KIND", .help = "Which",
+		  .words = "aaaaaaaaaaaaaaaa|bbbbbbbbbbbbbbbb|cccccccccccccccc|dddddddddddddddd" },
+		{ .name = NULL },
+	};
+	static const struct verb long_one = { .name = "it", .help = "Try it", .opts = choices };
+	struct capture x;
+
+	(void)state;
+	capture_open(&x, &toy_program);
+	help_verb(x.c.out, &toy_program, &long_one);
+	assert_non_null(strstr(capture_out(&x), "  --kind KIND         Which\n"
+	    "                          (aaaaaaaaaaaaaaaa|bbbbbbbbbbbbbbbb|cccccccccccccccc|\n"
+	    "                          dddddddddddddddd)\n"));
+	capture_close(&x);
 }
 
 static void
@@ -76,6 +118,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_is_never_taken_for_a_request),
 		cmocka_unit_test(the_overview_has_the_program_its_verbs_and_its_own_sections),
+		cmocka_unit_test(every_exit_status_of_an_error_is_said_once_and_in_words),
+		cmocka_unit_test(a_long_list_of_choices_is_cut_behind_a_bar),
 		cmocka_unit_test(completion_knows_words_files_and_options),
 	};
 

@@ -13,18 +13,18 @@ toy_run(struct cli *c)
 }
 
 static const struct opt toy_opts[] = {
-	{ .name = "profile", .letter = 'p', .kind = OPT_TEXT, .arg = "PROFILE", .help = "x", .required = true },
-	{ .name = "accept", .kind = OPT_LIST, .arg = "KIND", .help = "x", .words = "own|code" },
-	{ .name = "header", .kind = OPT_MANY, .arg = "H", .help = "x" },
-	{ .name = "limit", .letter = 'n', .kind = OPT_NUMBER, .arg = "N", .help = "x" },
-	{ .name = "active", .kind = OPT_BOOL, .arg = "YES", .help = "x" },
-	{ .name = "csr", .kind = OPT_FILE, .arg = "FILE", .help = "x" },
-	{ .name = "all", .letter = 'a', .kind = OPT_FLAG, .help = "x" },
+	{ .name = "profile", .letter = 'p', .kind = OPT_TEXT, .arg = "PROFILE", .help = "X", .required = true },
+	{ .name = "accept", .kind = OPT_LIST, .arg = "KIND", .help = "X", .words = "own|code" },
+	{ .name = "header", .kind = OPT_MANY, .arg = "H", .help = "X" },
+	{ .name = "limit", .letter = 'n', .kind = OPT_NUMBER, .arg = "N", .help = "X" },
+	{ .name = "active", .kind = OPT_BOOL, .arg = "YES", .help = "X" },
+	{ .name = "csr", .kind = OPT_FILE, .arg = "FILE", .help = "X" },
+	{ .name = "all", .letter = 'a', .kind = OPT_FLAG, .help = "X" },
 	{ .name = NULL },
 };
 static const struct opt toy_pos[] = {
-	{ .name = "name", .kind = OPT_TEXT, .arg = "NAME", .help = "x", .required = true },
-	{ .name = "rest", .kind = OPT_MANY, .arg = "REST", .help = "x" },
+	{ .name = "name", .kind = OPT_TEXT, .arg = "NAME", .help = "X", .required = true },
+	{ .name = "rest", .kind = OPT_MANY, .arg = "REST", .help = "X" },
 	{ .name = NULL },
 };
 static const struct verb toy_verbs[] = {
@@ -34,7 +34,7 @@ static const struct verb toy_verbs[] = {
 static const struct verb toy_key_verbs[] = {
 	{ .group = "key", .name = "make", .help = "Make a key", .opts = toy_opts, .pos = toy_pos, .run = toy_run },
 	{ .group = "key", .name = "list", .help = "All keys", .run = toy_run,
-	  .pos = OPTS({ .name = "name", .arg = "NAME", .kind = OPT_TEXT, .help = "x" }) },
+	  .pos = OPTS({ .name = "name", .arg = "NAME", .kind = OPT_TEXT, .help = "X" }) },
 	{ .name = NULL },
 };
 static const struct verb *const toy_tables[] = { toy_verbs, toy_key_verbs, NULL };

@@ -10,6 +10,8 @@
 #include "core/cmd/help.h"
 #include "core/cmd/man.h"
 
+#define LINE_MAX_COLUMNS 100
+
 struct whole {
 	const struct program *program;
 	char seen[8192];
@@ -18,13 +20,32 @@ struct whole {
 	struct buf page;        /* the overview's man page */
 };
 
+/* One voice: what is said begins as a sentence does, or with a sign. */
+static inline void
+whole_help(const char *help)
+{
+	assert_non_null(help);
+	assert_false(*help >= 'a' && *help <= 'z');
+	assert_true(help[strlen(help) - 1] != '.');
+}
+
+static inline void
+whole_width(const char *text)
+{
+	for (size_t n; *text != 0; text += n + (text[n] == '\n')) {
+		n = strcspn(text, "\n");
+		if (n > LINE_MAX_COLUMNS)
+			fail_msg("%zu columns: %.*s", n, (int)n, text);
+	}
+}
+
 static inline void
 whole_opts(const struct verb *v)
 {
 	const struct opt *o, *p;
 
 	for (size_t i = 0; (o = verb_opt(v, i)) != NULL; i++) {
-		assert_non_null(o->help);
+		whole_help(o->help);
 		assert_int_equal(o->arg == NULL, o->kind == OPT_FLAG);
 		for (size_t k = i + 1; (p = verb_opt(v, k)) != NULL; k++) {
 			assert_string_not_equal(o->name, p->name);
@@ -35,7 +56,7 @@ whole_opts(const struct verb *v)
 	}
 	for (o = v->pos; o != NULL && o->name != NULL; o++) {
 		assert_non_null(o->arg);
-		assert_non_null(o->help);
+		whole_help(o->help);
 	}
 }
 
@@ -56,7 +77,9 @@ whole_verb(void *ctx, const struct verb *v)
 	struct whole *w = ctx;
 	AUTO_BUF page = { 0 };
 	AUTO_BUF name = { 0 };
-	char title[64], key[160];
+	char title[64], key[160], *help = NULL;
+	size_t n = 0;
+	FILE *to;
 
 	verb_title(v, title, sizeof(title));
 	(void)snprintf(key, sizeof(key), "|%s|", title);
@@ -64,13 +87,18 @@ whole_verb(void *ctx, const struct verb *v)
 	(void)strncat(w->seen, key, sizeof(w->seen) - strlen(w->seen) - 1);
 	w->n++;
 	assert_non_null(v->run);
-	assert_non_null(v->help);
-	assert_true(v->help[strlen(v->help) - 1] != '.');
+	whole_help(v->help);
 	assert_ptr_equal(verb_find(w->program, v->group, v->name), v);
 	if (v->group != NULL)
 		assert_true(verb_is_group(w->program, v->group));
 	whole_opts(v);
 	assert_non_null(strstr(w->help, v->help));
+	to = open_memstream(&help, &n);
+	assert_non_null(to);
+	help_verb(to, w->program, v);
+	fclose(to);
+	whole_width(help);
+	free(help);
 	man_verb(&page, w->program, v);
 	assert_non_null(strstr(buf_str(&page), ".SH SYNOPSIS\n"));
 	assert_non_null(strstr(buf_str(&page), ".SH OPTIONS\n"));
@@ -91,6 +119,7 @@ whole_program(const struct program *p)
 	assert_non_null(to);
 	help_overview(to, p);
 	fclose(to);
+	whole_width(w.help);
 	man_overview(&w.page, p);
 	verb_each(p, whole_verb, &w);
 	for (size_t t = 0; p->tables[t] != NULL; t++)
