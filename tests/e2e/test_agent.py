@@ -73,6 +73,24 @@ def test_metrics_go_to_a_file_that_is_whole_at_every_instant(running, tmp_path):
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith("estuary.prom")] == ["estuary.prom"]
 
 
+def test_json_is_one_value_on_standard_output_whatever_is_done(running, tmp_path):
+    def said(*words):
+        return json.loads(running.agent(*words, "--json").stdout)
+
+    assert said("pause", IDENTITY) == said("resume", IDENTITY) == {"id": IDENTITY}
+    assert said("key", "show", IDENTITY) == {"pem": running.agent("key", "show", IDENTITY).stdout}
+    out = tmp_path / "key.pem"
+    assert said("key", "file", IDENTITY, "--out", out) == {"file": str(out)} and "KEYD URI" in out.read_text()
+    assert said("system", "set-log-level", "debug") == {"level": "debug"}
+    made = tmp_path / "config.toml"
+    connection = "HostName=hub.example;DeviceId=x;SharedAccessKey=c2VjcmV0"
+    assert said("config", "mp", "--connection-string", connection, "--out-config-file", made) == {"file": str(made)}
+    bundle = tmp_path / "bundle.zip"
+    assert said("support-bundle", "--output", bundle) == {"file": str(bundle)} and bundle.stat().st_size > 0
+    for words in (["metrics"], ["system", "logs"], ["support-bundle", "-o", "-"]):
+        assert running.agent(*words, "--json", check=False).returncode == 64  # these have a form of their own
+
+
 def test_an_unknown_id_is_told_as_that(running):
     for verb in (("renew",), ("pause",), ("key", "show")):
         assert running.agent(*verb, "no-such-id", check=False).returncode == (66 if UID == 0 else 77)

@@ -223,10 +223,10 @@ cli_parse(struct cli *c, const struct verb *v, int argc, char **argv, bool *help
 	c->verb = v;
 	*help = false;
 	/* Known first: also an error on this very line goes to a program as JSON. */
-	for (int i = 1; i < argc; i++)
+	for (int i = 1; i < argc && !v->no_json; i++)
 		c->json = c->json || strcmp(argv[i], "--json") == 0;
 	r = parse_options(c, argc, argv, help, e);
-	c->json = c->json || cli_flag(c, "json");
+	c->json = c->json || (!v->no_json && cli_flag(c, "json"));
 	if (r != 0 || *help)
 		return r;
 	r = parse_arguments(c, argc, argv, e);

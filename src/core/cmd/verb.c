@@ -19,7 +19,7 @@ near_most(const char *word)
 	return half < NEAR_MAX ? (unsigned)half : NEAR_MAX;
 }
 
-/* Everybody's options. */
+/* Everybody's options; --json is the first, see verb_opt(). */
 static const struct opt common[] = {
 	{ .name = "json", .help = "Print the result as JSON", .local = true },
 	{ .name = "help", .letter = 'h', .help = "Print this help and exit", .local = true },
@@ -80,7 +80,7 @@ verb_title(const struct verb *v, char *out, size_t size)
 const struct opt *
 verb_opt(const struct verb *v, size_t i)
 {
-	const struct opt *tables[] = { v->opts, v->more, common };
+	const struct opt *tables[] = { v->opts, v->more, v->no_json ? common + 1 : common };
 
 	for (size_t t = 0; t < N_OF(tables); t++)
 		for (const struct opt *o = tables[t]; o != NULL && o->name != NULL; o++)

@@ -39,7 +39,8 @@ struct verb {
 	const char *name;         /* "list" */
 	const char *help;         /* one line, no full stop */
 	const char *text;         /* paragraphs for help and man page, an empty line between; NULL: none */
-	const struct opt *opts;   /* ended by name NULL; NULL: none.  --json and --help are everybody's */
+	bool no_json;             /* what it prints is a log, or in a form of its own: it has no --json */
+	const struct opt *opts;   /* ended by name NULL; NULL: none.  --json and --help are everybody's, but for no_json */
 	const struct opt *more;   /* a second such table, e.g. one that many verbs share; NULL: none */
 	const struct opt *pos;    /* positional arguments in their order, ended by name NULL; NULL: none */
 	int (*run)(struct cli *c); /* returns the exit status; use cli_fail() for errors */
@@ -73,7 +74,7 @@ bool verb_is_group(const struct program *p, const char *name);
 void verb_each(const struct program *p, void (*fn)(void *ctx, const struct verb *v), void *ctx);
 /* "ca list" or "quickstart" into out. */
 const char *verb_title(const struct verb *v, char *out, size_t size);
-/* The i-th option of opts, then more, then --json and --help; NULL at the end. */
+/* The i-th option of opts, then more, then --json (but for no_json) and --help; NULL at the end. */
 const struct opt *verb_opt(const struct verb *v, size_t i);
 /* An option or positional argument by name, or NULL. */
 const struct opt *verb_find_opt(const struct verb *v, const char *name);

@@ -101,3 +101,14 @@ agent_name(json_t *o, const char *member)
 	else
 		json_setf(o, "id", "%s", name);
 }
+
+void
+agent_done(const struct cli *c, const char *member, const char *value)
+{
+	AUTO_JSON o = json_object();
+
+	if (!c->json)
+		return;
+	json_setf(o, member, "%s", value);
+	cli_print_json(c, o);
+}

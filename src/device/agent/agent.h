@@ -46,6 +46,9 @@ const char *agent_when(struct buf *out, int64_t at, int64_t now);
 /* Give an object without "id" one that people can read: the file's name at `member`, with less of its hash. */
 void agent_name(json_t *o, const char *member);
 
+/* With --json: what was done is {"MEMBER": "VALUE"}; without it nothing, since cli_say() told people. */
+void agent_done(const struct cli *c, const char *member, const char *value);
+
 /* --prefix, which every verb takes. */
 #define AGENT_PREFIX_OPT \
 	{ .name = "prefix", .kind = OPT_TEXT, .arg = "DIR", .local = true, \

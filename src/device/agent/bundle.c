@@ -338,6 +338,10 @@ run_bundle(struct cli *c)
 	struct system s;
 	struct err e;
 
+	if (c->json && strcmp(path, "-") == 0) {
+		(void)err_set(&e, E_USAGE, "--json: standard output is the archive's; --output FILE leaves it free");
+		return cli_fail(c, &e, NULL);
+	}
 	if (system_find(&s, c, &e) != 0 || add_version(&z, c, &e) != 0 || add_configs(&z, &s, &e) != 0 ||
 	    add_verbs(&z, c, &s, &e) != 0 ||
 	    (system_is_prefix(&s) ? add_logs_of_prefix(&z, &s, &e) : add_logs_of_units(&z, c, &e)) != 0 ||
@@ -345,6 +349,7 @@ run_bundle(struct cli *c)
 		return cli_fail(c, &e, NULL);
 	if (!cli_flag(c, "quiet") && strcmp(path, "-") != 0)
 		cli_say(c, "Created support bundle at %s", path);
+	agent_done(c, "file", path);
 	return 0;
 }
 

@@ -225,6 +225,7 @@ keep(struct cli *c, const struct buf *text, const char *path, struct err *e)
 	cli_say(c, "The configuration has been written to %s", path);
 	cli_say(c, "To apply the new configuration to services, run:\n\n    sudo %s config apply -c '%s'\n",
 	    c->program->name, path);
+	agent_done(c, "file", path);
 	return 0;
 }
 

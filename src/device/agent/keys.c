@@ -41,17 +41,21 @@ run_list(struct cli *c)
 	return 0;
 }
 
-/* Text to standard output, or atomically to --out. */
+/* Text to standard output, or atomically to --out; as JSON the text, or the file. */
 static int
-put(struct cli *c, const struct buf *text, mode_t mode)
+put(struct cli *c, struct buf *pem, mode_t mode)
 {
 	const char *file = cli_text(c, "out");
 	struct err e;
 
-	if (file == NULL)
-		fwrite(text->p, 1, text->n, c->out);
-	else if (file_write(file, bytes_of_buf(text), mode, &e) != 0)
+	if (file != NULL && file_write(file, bytes_of_buf(pem), mode, &e) != 0)
 		return fail(c, &e);
+	if (file != NULL)
+		agent_done(c, "file", file);
+	else if (c->json)
+		agent_done(c, "pem", buf_str(pem));
+	else
+		fwrite(pem->p, 1, pem->n, c->out);
 	return 0;
 }
 
@@ -105,6 +109,7 @@ run_forget(struct cli *c)
 	if (ask(&answer, NULL, c, "keyd", "DELETE", ask_path(&path, "/quarantine/", cli_text(c, "id")), NULL, &e) != 0)
 		return fail(c, &e);
 	cli_say(c, "%s: what was damaged is gone; the next who asks for the key gets a new one", cli_text(c, "id"));
+	agent_done(c, "id", cli_text(c, "id"));
 	return 0;
 }
 

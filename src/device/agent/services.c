@@ -72,16 +72,16 @@ run_identityd(struct cli *c)
 }
 
 const struct verb service_verbs[] = {
-	{ .name = "keyd", .help = "Run the Keys Service in the foreground", .run = run_keyd,
+	{ .name = "keyd", .help = "Run the Keys Service in the foreground", .run = run_keyd, .no_json = true,
 	  .text = "Holds the device's keys and uses them for those who may. Serves /run/aziot/keyd.sock, or the socket that "
 	      "systemd passes. SIGHUP reads the configuration again; SIGTERM ends it when the requests under way are answered.",
 	  .opts = OPTS(AGENT_PREFIX_OPT), .example = "estuary-agent keyd --prefix /srv/scratch" },
-	{ .name = "certd", .help = "Run the Certificates Service in the foreground", .run = run_certd,
+	{ .name = "certd", .help = "Run the Certificates Service in the foreground", .run = run_certd, .no_json = true,
 	  .text = "Issues certificates over EST, by a local CA or self-signed, and renews those that it keeps itself. Serves "
 	      "/run/aziot/certd.sock, or the socket that systemd passes. SIGHUP reads the configuration again; SIGTERM ends "
 	      "it when the requests under way are answered.",
 	  .opts = OPTS(AGENT_PREFIX_OPT), .example = "estuary-agent certd --prefix /srv/scratch" },
-	{ .name = "identityd", .help = "Run the Identity Service in the foreground", .run = run_identityd,
+	{ .name = "identityd", .help = "Run the Identity Service in the foreground", .run = run_identityd, .no_json = true,
 	  .text = "Has the device provisioned, by a provisioning service (DPS) or as its configuration says, keeps its identity "
 	      "certificate fresh, and gives processes on the device their identities and modules. Serves "
 	      "/run/aziot/identityd.sock, or the socket that systemd passes. SIGHUP reads the configuration again; SIGTERM "

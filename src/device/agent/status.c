@@ -282,6 +282,7 @@ steer(struct cli *c, const char *before, const char *done)
 	if (ask(&answer, NULL, c, "certd", "POST", ask_path(&path, before, cli_text(c, "id")), NULL, &e) != 0)
 		return fail(c, &e);
 	cli_say(c, "%s: %s", cli_text(c, "id"), done);
+	agent_done(c, "id", cli_text(c, "id"));
 	return 0;
 }
 
@@ -313,7 +314,7 @@ const struct verb status_verbs[] = {
 	      "The exit status is 0 when all is well, 3 when something needs a person (missing, expired, failing, "
 	      "paused, or a configuration that was not taken), and another one when the service does not answer.",
 	  .opts = OPTS(AGENT_PREFIX_OPT), .example = "estuary-agent status\nestuary-agent status --json" },
-	{ .name = "metrics", .help = "Print what status says as Prometheus text", .run = run_metrics,
+	{ .name = "metrics", .help = "Print what status says as Prometheus text", .run = run_metrics, .no_json = true,
 	  .text = "For a textfile collector, written atomically with --out; or scrape GET /metrics of certd's socket.",
 	  .opts = OPTS(AGENT_PREFIX_OPT,
 	      { .name = "out", .letter = 'o', .kind = OPT_TEXT, .arg = "FILE", .help = "Write there" }),

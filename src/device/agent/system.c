@@ -301,6 +301,7 @@ run_set_log_level(struct cli *c)
 	if (r != 0)
 		return cli_fail(c, &e, NULL);
 	cli_say(c, "The log level is %s from the next start on; '%s system restart' does that now.", level, c->program->name);
+	agent_done(c, "level", level);
 	return 0;
 }
 
@@ -359,6 +360,7 @@ run_reprovision(struct cli *c)
 	cli_say(c, "The device has been provisioned anew.");
 	if (restart_edged(c, &s, &e) != 0)
 		return cli_fail(c, &e, NULL);
+	agent_done(c, "status", "provisioned");
 	return 0;
 }
 
@@ -377,7 +379,7 @@ const struct verb system_verbs[] = {
 	{ .group = "system", .name = "status", .help = "Show which services run", .run = run_status,
 	  .text = "Running; Ready: starts when it is asked; or Down, and why. The exit status is 3 when one is down.",
 	  .opts = OPTS(AGENT_PREFIX_OPT) },
-	{ .group = "system", .name = "logs", .help = "Show what the services say", .run = run_logs,
+	{ .group = "system", .name = "logs", .help = "Show what the services say", .run = run_logs, .no_json = true,
 	  .text = "Words behind -- go to journalctl as they are. With --prefix DIR there is no journal: "
 	      "-f and -n LINES are possible.",
 	  .opts = OPTS(

@@ -94,6 +94,23 @@ a_long_list_of_choices_is_cut_behind_a_bar(void **state)
 }
 
 static void
+a_verb_without_results_has_no_json(void **state)
+{
+	static const struct verb log = { .name = "log", .help = "Show it", .no_json = true };
+	struct cli c = { .program = &toy_program };
+	char word[] = "log", json[] = "--json", *argv[] = { word, json, NULL };
+	bool help;
+	struct err e;
+
+	(void)state;
+	assert_null(verb_find_opt(&log, "json"));
+	assert_non_null(verb_find_opt(&log, "help"));
+	assert_int_equal(cli_parse(&c, &log, 2, argv, &help, &e), E_USAGE);
+	assert_false(c.json);
+	cli_clear(&c);
+}
+
+static void
 completion_knows_words_files_and_options(void **state)
 {
 	struct capture x;
@@ -120,6 +137,7 @@ main(void)
 		cmocka_unit_test(the_overview_has_the_program_its_verbs_and_its_own_sections),
 		cmocka_unit_test(every_exit_status_of_an_error_is_said_once_and_in_words),
 		cmocka_unit_test(a_long_list_of_choices_is_cut_behind_a_bar),
+		cmocka_unit_test(a_verb_without_results_has_no_json),
 		cmocka_unit_test(completion_knows_words_files_and_options),
 	};
 
