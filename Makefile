@@ -47,7 +47,11 @@ man: all
 	$(BUILD)/src/device/agent/estuary-agent --man $(BUILD)/man
 	$(BUILD)/src/server/estuaryd/estuaryd --man $(BUILD)/man
 
-install: all
+# What is built may have been set up for another prefix: the units name it.
+install: $(BUILD)/build.ninja
+	grep -qsF '"name": "prefix", "value": "$(PREFIX)"' $(BUILD)/meson-info/intro-buildoptions.json || \
+		meson configure $(BUILD) --prefix "$(PREFIX)"
+	ninja -C $(BUILD)
 	meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir "$(abspath $(DESTDIR))")
 	install -d "$(man)1" "$(man)8" "$(completions)"
 	for p in cli/estuary device/agent/estuary-agent; do \
