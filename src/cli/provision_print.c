@@ -22,7 +22,7 @@ static const struct column hub_columns[] = {
 void
 provision_print_scope(const struct cli *c, const json_t *scope)
 {
-	table_member(c, "id_scope", scope, "id_scope", COL_TEXT);
+	table_member(c, "id scope", scope, "id_scope", COL_TEXT);
 	table_member(c, "endpoint", scope, "endpoint", COL_TEXT);
 	fputs("\n", c->out);
 	table_print(c, hub_columns, json_object_get(scope, "hubs"));

@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "cli/estuary.h"
 #include "core/codec/toml.h"
+#include "tests/unit/core/cmd/capture.h"
 
 static void
 prints(const char *enrolment, const char *registration, const char *key, const char *wanted)
@@ -67,6 +69,21 @@ a_key_is_the_devices_own_and_never_the_groups(void **state)
 }
 
 static void
+members_are_named_for_people(void **state)
+{
+	AUTO_JSON scope = NULL;
+	struct capture x;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(json_parse(&scope, bytes_of("{" WHERE ",\"hubs\":[]}"), &e), 0);
+	capture_open(&x, &estuary_program);
+	provision_print_scope(&x.c, scope);
+	assert_string_equal(capture_out(&x), "id scope         0neX\nendpoint         https://h:1\n\n");
+	capture_close(&x);
+}
+
+static void
 a_tpm_needs_no_more_than_its_name(void **state)
 {
 	(void)state;
@@ -81,6 +98,7 @@ main(void)
 		cmocka_unit_test(a_groups_device_gets_its_certificate_by_est),
 		cmocka_unit_test(a_device_with_a_certificate_of_its_own_names_its_files),
 		cmocka_unit_test(a_key_is_the_devices_own_and_never_the_groups),
+		cmocka_unit_test(members_are_named_for_people),
 		cmocka_unit_test(a_tpm_needs_no_more_than_its_name),
 	};
 
