@@ -326,7 +326,7 @@ put_service(const struct broker *b, struct buf *out)
 	    "Documentation=file:%s/README\n"
 	    "Wants=network-online.target\nAfter=network-online.target\nStartLimitIntervalSec=0\n\n"
 	    "[Service]\nUser=%s\nExecStartPre=-%s/refresh\nExecStart=/usr/sbin/mosquitto -c %s/mosquitto.conf\n"
-	    "ExecReload=/bin/kill -HUP $MAINPID\n"
+	    "ExecReload=/bin/sh -c 'kill -HUP $MAINPID'\n"
 	    "# refresh ends it when somebody was revoked, so that everybody connects anew\n"
 	    "Restart=always\nRestartSec=1\n"
 	    "NoNewPrivileges=yes\nPrivateTmp=yes\nProtectSystem=strict\nReadWritePaths=%s\n\n"
