@@ -115,6 +115,22 @@ judge_client(struct credential *c, const struct job_result *r)
 		c->gen.refused = 0; /* the bootstrap does not open the door either: the identity has its turn again */
 }
 
+/*
+ * The server knows a key that it has issued for: with the same one it says the same again, and another one from the same
+ * credential may be a second device to it.  So a key is given up only for what it was refused, or for a certificate whose
+ * contents are wrong; one that did not come whole, or that clock or anchors may take later, is asked for with its key.
+ */
+static bool
+costs_key(const struct job_result *r)
+{
+	static const char *const contents[] = { "wrong-key", "wrong-name", "is-a-ca" };
+
+	for (size_t i = 0; r->outcome == JOB_BAD_ANSWER && i < N_OF(contents); i++)
+		if (strcmp(r->check, contents[i]) == 0)
+			return true;
+	return r->outcome == JOB_REQUEST_REFUSED;
+}
+
 static void
 on_answer(void *ctx, const struct job_result *r)
 {
@@ -128,8 +144,7 @@ on_answer(void *ctx, const struct job_result *r)
 		engine_wake(c->en);
 		return;
 	}
-	/* The server answered and it was no good: with the same key it would say the same again. */
-	if (c->gen.rotate && (r->outcome == JOB_REQUEST_REFUSED || r->outcome == JOB_BAD_ANSWER))
+	if (c->gen.rotate && costs_key(r))
 		c->gen.state = GEN_KEYGEN;
 	if (r->outcome == JOB_KEY_FAILED && r->check[0] != 0)
 		c->pair = PAIR_UNKNOWN;

@@ -161,6 +161,33 @@ a_request_that_waits_for_approval_is_repeated_with_the_same_key_when_told(void *
 }
 
 static void
+an_answer_that_may_have_been_a_good_one_does_not_cost_its_key(void **state)
+{
+	static const char *const checks[] = { "truncated", "garbage", "empty", "too-big", "wrong-type", "wrong-status",
+		"redirect", "expired", "not-yet-valid", "untrusted" };
+	int key;
+
+	(void)state;
+	live_until_due();
+	server.says = JOB_BAD_ANSWER;
+	server.check = checks[0];
+	pass(2, 1);
+	key = *slot_of(TEMP);
+	for (size_t i = 0; i < N_OF(checks); i++) {
+		unsigned asked = server.asked;
+
+		server.check = checks[i];
+		pass(7 * HOUR_S, MINUTE_S);
+		assert_true(server.asked > asked);
+		assert_int_equal(*slot_of(TEMP), key);
+	}
+	server.says = JOB_DONE;
+	pass(7 * HOUR_S, MINUTE_S);
+	assert_int_equal(credential()->gen.number, 2);
+	assert_int_equal(*slot_of(KEY), key);
+}
+
+static void
 an_answer_that_is_no_good_costs_its_key(void **state)
 {
 	int key;
@@ -515,6 +542,7 @@ main(void)
 		T(simplereenroll_is_used_where_it_is_configured),
 		T(a_server_that_is_away_for_400_days_finds_a_device_that_still_asks),
 		T(a_request_that_waits_for_approval_is_repeated_with_the_same_key_when_told),
+		T(an_answer_that_may_have_been_a_good_one_does_not_cost_its_key),
 		T(an_answer_that_is_no_good_costs_its_key),
 		T(certificates_of_two_minutes_are_always_fresh),
 		T(a_certificate_that_is_due_as_it_comes_is_not_asked_for_without_end),

@@ -121,6 +121,7 @@ forget_key(int key, int successor)
 static struct {
 	struct key *ca;
 	enum job_outcome says;      /* to requests */
+	const char *check;          /* that an answer of no good fails; NULL: "wrong-name" */
 	int64_t retry_after_s, life_s, backdate_s;
 	bool down;
 	bool refuses_new;           /* pairs that it has not taken before */
@@ -249,7 +250,8 @@ play_est(struct job_result *r, const struct job *j)
 
 		if (*key < 0 && j->create_key && power())
 			*key = make_key();
-		outcome(r, server.says, server.says == JOB_BAD_ANSWER ? "wrong-name" : "", "the server said so");
+		outcome(r, server.says, server.says != JOB_BAD_ANSWER ? "" : server.check != NULL ? server.check : "wrong-name",
+		    "the server said so");
 		r->retry_after_s = server.retry_after_s;
 		return;
 	}
