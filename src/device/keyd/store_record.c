@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* keyd/store_record.c - the records beside the keys, in HOME/records */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,23 +24,27 @@ record_path(char out[STORE_PATH_MAX], const struct store *st, const char *id, st
 
 /*
  * Nobody knows any more what the key may do, nor how often it changed: it may do nothing as a symmetric key, and the
- * count goes on from a number that it cannot have had.
+ * count goes on from a number that it cannot have had.  Both change places at once: without a record it could do everything.
  */
 static int
-begin_anew(struct record *out, const struct store *st, const char *path, const char *id, const struct err *why,
-    struct err *e)
+begin_anew(struct record *out, const char *path, const char *id, const struct err *why, struct err *e)
 {
 	char aside[STORE_PATH_MAX + 16];
+	AUTO_BUF text = { 0 };
+	int r;
 
 	(void)snprintf(aside, sizeof(aside), "%s.damaged", path);
 	record_begin(out, id);
 	out->last = (uint64_t)clock_now();
 	out->usage = 0;
-	if (rename(path, aside) != 0)
+	record_encode(&text, out);
+	if ((r = file_write(aside, bytes_of_buf(&text), 0600, e)) != 0)
+		return r;
+	if (renameat2(AT_FDCWD, aside, AT_FDCWD, path, RENAME_EXCHANGE) != 0)
 		return err_errno(e, E_IO, "%s: damaged, and not to be set aside", path);
 	slog(SLOG_ERROR, "The record of key %s is damaged (%s). It was set aside as %s; as a symmetric key this one may be used for "
 	    "nothing until it is imported again, or %s is deleted.", id, why->msg, aside, path);
-	return store_write_record(st, out, e);
+	return 0;
 }
 
 int
@@ -65,7 +70,7 @@ store_read_record(struct record *out, const struct store *st, const char *id, st
 	if (r == 0 && strcmp(rec.id, id) != 0)
 		r = err_set(&why, E_FORMAT, "of another key");
 	if (r != 0)
-		return begin_anew(out, st, path, id, &why, e);
+		return begin_anew(out, path, id, &why, e);
 	*out = rec;
 	return 0;
 }

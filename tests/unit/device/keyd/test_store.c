@@ -2,6 +2,9 @@
 /* keyd/test_store.c - keys by ID: what exists is kept, and what is damaged is never replaced */
 #include "store_kit.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 /* --- tests: making --- */
 
 static void
@@ -287,6 +290,28 @@ a_damaged_record_costs_a_pair_nothing_and_a_secret_its_uses(void **state)
 	store_key_clear(&k);
 }
 
+static void
+a_damaged_record_gives_no_rights_while_the_disk_is_full(void **state)
+{
+	struct rlimit before, none;
+	struct store_key k = { 0 };
+	struct err e;
+
+	(void)state;
+	assert_int_equal(store_create_key(&k, st, "m", USAGE_ENCRYPT, &e), 0);
+	store_key_clear(&k);
+	assert_int_equal(file_write(path_of("records", "m", ".json"), bytes_of("{}"), 0600, &e), 0);
+	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	assert_int_equal(store_load(&k, st, CUSTODY_SECRET, "m", &e), E_IO);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(store_load(&k, st, CUSTODY_SECRET, "m", &e), 0);
+	assert_int_equal(k.usage, 0);
+	store_key_clear(&k);
+}
+
 /* --- preloaded keys, tokens --- */
 
 static void
@@ -475,6 +500,7 @@ main(void)
 		T(a_damaged_secret_is_not_made_anew_but_may_be_imported),
 		T(a_damaged_successor_is_replaced),
 		T(a_damaged_record_costs_a_pair_nothing_and_a_secret_its_uses),
+		T(a_damaged_record_gives_no_rights_while_the_disk_is_full),
 		T(preloaded_keys_are_read_and_never_written),
 		T(a_back_end_that_is_not_there_is_named),
 		T(move_replaces_and_counts),
