@@ -243,3 +243,19 @@ def test_links_planted_in_place_of_keys_are_neither_followed_nor_harmed(shared):
         assert ask(OWNER, "POST", "/key", {"keyId": f"k-{n}", "usage": "sign"}).status == 500
     assert target.read_bytes() == b"0123456789abcdef0123456789abcdef"
     assert ask(OWNER, "POST", "/keypair", {"keyId": "k-9"}).status == 200
+
+
+def test_what_links_lead_to_is_read_by_a_confined_service_too(device):
+    elsewhere = device.prefix / "vault"
+    elsewhere.mkdir()
+    (elsewhere / "secret").write_bytes(os.urandom(32))
+    (elsewhere / "keyd.toml").write_text("max_requests = 20\n")
+    link = device.file("secret", b"")
+    link.unlink()
+    link.symlink_to(elsewhere / "secret")
+    (device.prefix / "etc/aziot/keyd/config.toml").symlink_to(elsewhere / "keyd.toml")
+    device.configure("keyd", f'[preloaded_keys]\nlinked = "{link.as_uri()}"\n[[principal]]\nuid = {os.getuid()}\nkeys = ["*"]\n')
+    device.keyd.start()
+    assert device.keyd.request("GET", "/key/linked").status == 200
+    (elsewhere / "keyd.toml").write_text("max_requests = 21\n")
+    device.keyd.reload()

@@ -2,7 +2,9 @@
 /* keyd/keyd.c - the Keys Service: from its configuration to its last answer */
 #include "device/keyd/keyd.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -99,17 +101,35 @@ lock_memory(void)
 	return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
 }
 
-/* The directory that a path is in: what is there may be replaced by another file of that name. */
-static const char *
-parent_of(char out[PLACE_MAX], const char *path)
-{
-	char *slash;
+/* Directories that may be read, which a sandbox borrows. */
+struct fence {
+	struct sandbox_path *paths;
+	size_t n;
+	char (*parents)[PLACE_MAX];
+	size_t n_parents;
+};
 
-	(void)snprintf(out, PLACE_MAX, "%s", path);
-	slash = strrchr(out, '/');
+static void
+allow_parent(struct fence *f, const char *path)
+{
+	char *parent = f->parents[f->n_parents++], *slash;
+
+	(void)snprintf(parent, PLACE_MAX, "%s", path);
+	slash = strrchr(parent, '/');
 	if (slash != NULL)
-		slash[slash == out ? 1 : 0] = 0;
-	return out;
+		slash[slash == parent ? 1 : 0] = 0;
+	f->paths[f->n++] = (struct sandbox_path){ parent, false };
+}
+
+/* The directory that a file is in: it may be replaced by another of that name.  Of a link, that of the file as well. */
+static void
+allow_file(struct fence *f, const char *path)
+{
+	char real[PATH_MAX];
+
+	allow_parent(f, path);
+	if (realpath(path, real) != NULL && strcmp(real, path) != 0 && strlen(real) < PLACE_MAX)
+		allow_parent(f, real);
 }
 
 static int
@@ -117,25 +137,24 @@ confine(void *ctx, struct err *e)
 {
 	const struct service *s = ctx;
 	const struct keyd_settings *set = s->settings;
-	struct sandbox_path *paths = mem_zalloc_n(set->n_preloaded + 4, sizeof(*paths));
-	char (*parents)[PLACE_MAX] = mem_zalloc_n(set->n_preloaded + 1, sizeof(*parents));
-	struct sandbox box = { .paths = paths, .network = false };
+	size_t parents = 2 * (set->n_preloaded + 1);
+	struct fence f = { .paths = mem_zalloc_n(parents + 3, sizeof(*f.paths)), .parents = mem_zalloc_n(parents, sizeof(*f.parents)) };
+	struct sandbox box = { .paths = f.paths, .network = false };
 	AUTO_BUF report = { 0 };
 	bool locked = lock_memory(), weak = false;
-	size_t n = 0;
 	int r;
 
-	paths[n++] = (struct sandbox_path){ set->home, true };
-	paths[n++] = (struct sandbox_path){ parent_of(parents[0], s->daemon.place.config_file), false };
-	paths[n++] = (struct sandbox_path){ s->daemon.place.config_dir, false };
+	f.paths[f.n++] = (struct sandbox_path){ set->home, true };
+	f.paths[f.n++] = (struct sandbox_path){ s->daemon.place.config_dir, false };
+	allow_file(&f, s->daemon.place.config_file);
 	for (size_t i = 0; i < set->n_preloaded; i++)
 		if (set->preloaded[i].path != NULL)
-			paths[n++] = (struct sandbox_path){ parent_of(parents[i + 1], set->preloaded[i].path), false };
+			allow_file(&f, set->preloaded[i].path);
 	r = sandbox_enter(&box, &report, &weak, e);
 	if (r == 0)
 		slog(weak ? SLOG_WARN : SLOG_INFO, "Confined: %s swap=%s", buf_str(&report), locked ? "never" : "possible");
-	mem_free(paths);
-	mem_free(parents);
+	mem_free(f.paths);
+	mem_free(f.parents);
 	return r;
 }
 
