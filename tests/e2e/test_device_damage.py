@@ -349,6 +349,19 @@ def test_a_directory_in_the_place_of_a_file_is_said_and_goes_on_when_it_is_gone(
     home.check_recovers()
 
 
+def test_a_damaged_key_of_a_renewal_that_came_to_nothing_does_not_end_the_renewals(device):
+    device.configure("keyd", f'[[principal]]\nuid = {UID}\nkeys = ["*"]\n')
+    device.configure("certd", f'[cert_issuance.web]\nmethod = "self_signed"\ncommon_name = "web"\npk = "web"\n'
+                              f'[[principal]]\nuid = {UID}\ncerts = ["*"]\n')
+    device.start()
+    served = lambda n: wait_for(f"generation {n}", lambda: (c := device.credential("web")) and c["generation"] == n and c["proved"])
+    served(1)
+    device.key_file("web-temp").write_bytes(b"")
+    assert device.certd.request("POST", "/renew/web", version=OWN).status == 202
+    served(2)
+    assert device.matches("web") and not device.key_file("web-temp").exists()
+
+
 @pytest.mark.parametrize("damage", [b"", b"-----BEGIN PRIVATE KEY-----\n", bytes(241)], ids=["empty", "cut off", "zeros"])
 def test_a_damaged_identity_key_is_an_alarm_and_a_good_copy_mends_it(home, damage):
     """D6: a key is an identity; another is not made in silence."""

@@ -656,6 +656,15 @@ def test_a_certificate_is_issued_for_a_pair_of_keyd(device):
     assert fresh.value["spki"] != r.value["spki"] and device.matches("device-id", "device-key")
 
 
+def test_a_successors_key_that_is_damaged_is_made_anew(device):
+    """A disk's or a power cut's work on what a renewal left must not end all renewals."""
+    of = {"id": "device-id", "key": "device-key-temp", "subject": [["CN", "pump-7"]], "fresh": True}
+    assert device.run("cert-issue", **of).outcome == "done"
+    device.key_file("device-key-temp").write_bytes(b"")
+    r = device.run("cert-issue", **of)
+    assert r.outcome == "done" and device.matches("device-id", "device-key-temp"), r
+
+
 def test_certificates_are_read_written_and_deleted(device):
     text = estuary.OutsideCa().pem
     assert device.run("cert-put", id="a/b c", pem=text).outcome == "done"

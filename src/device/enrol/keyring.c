@@ -90,6 +90,9 @@ keyring_delete(const struct job *j, const char *id, struct err *e)
 	AUTO_KEYD_HANDLE h = { 0 };
 	int rc = keyd_load_pair(&h.text, service(j), id, e);
 
+	/* A damaged one has no handle.  Who makes it anew has one: of the key in its place, or of one that was whole after all. */
+	if (rc == E_UNAVAIL)
+		rc = keyd_create_pair(&h.text, service(j), id, NULL, e);
 	if (rc == 0)
 		rc = keyd_delete_pair(service(j), h.text, e);
 	return rc == E_NOTFOUND ? 0 : named(rc, id, e);

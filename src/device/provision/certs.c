@@ -187,6 +187,9 @@ open_pair(struct key **out, const json_t *args, const char *id, struct err *e)
 
 	if (json_flag(args, "fresh", false))
 		rc = keyd_load_pair(&old.text, k, id, e);
+	/* A damaged one has no handle, but whoever makes it anew has. */
+	if (rc == E_UNAVAIL)
+		rc = keyd_create_pair(&old.text, k, id, NULL, e);
 	if (rc == 0)
 		rc = keyd_delete_pair(k, old.text, e);
 	if (rc == 0 || rc == E_NOTFOUND)
