@@ -231,6 +231,19 @@ def test_by_hand_with_a_certificate(device, dps):
     assert identityd.request("GET", "/identities/provisioning", version="2022-08-01").json == {"source": "manual", "auth": "x509"}
 
 
+def test_by_hand_too_an_identity_that_could_not_be_written_is_a_failure_that_is_tried_again(device, dps):
+    home(device, "device_info").mkdir()
+    start(device, dps, by_hand)
+    s = wait_for("the failure", lambda: status(device)["provisioning"].get("last_error") and status(device)["provisioning"])
+    assert "device_info" in s["last_error"] and s["next_try"], s
+    a = device.identityd.request("POST", "/identities/device/reprovision", {"type": "aziot"})
+    assert a.status == 404 and "device_info" in a.message, a
+    home(device, "device_info").rmdir()
+    assert device.identityd.request("POST", "/identities/device/reprovision", {"type": "aziot"}).status == 204
+    assert spec(ask_device(device))["deviceId"] == "pump-7"
+    assert "last_error" not in status(device)["provisioning"]
+
+
 def test_without_a_source_there_is_no_identity_and_no_error(device, dps):
     device.configure("identityd", f'hostname = "edge"\n[provisioning]\nsource = "none"\n{principal()}')
     device.keyd.start()

@@ -329,20 +329,18 @@ on_certificate(void *ctx, const struct err *why)
 }
 
 /* Nobody is asked: the configuration says who the device is. */
-static void
-settle_manual(struct provisioner *p)
+static int
+settle_manual(struct provisioner *p, struct err *e)
 {
 	const struct identityd_settings *s = p->d->settings;
 	struct identity_device device = { 0 };
 	char digest[sizeof(p->digest)];
-	struct err e;
 
 	text_copy(device.hub, sizeof(device.hub), s->hub);
 	text_copy(device.gateway, sizeof(device.gateway), s->gateway[0] != 0 ? s->gateway : s->hub);
 	text_copy(device.device, sizeof(device.device), s->device_id);
 	digest_of(s, digest);
-	if (put_in_force(p, &device, digest, &e) != 0)
-		slog(SLOG_ERROR, "provisioning: %s", e.msg);
+	return put_in_force(p, &device, digest, e);
 }
 
 static void
@@ -365,6 +363,7 @@ static void
 begin(struct provisioner *p)
 {
 	struct identityd *d = p->d;
+	struct err e;
 
 	p->running = true;
 	p->next = 0;
@@ -373,9 +372,10 @@ begin(struct provisioner *p)
 		keeper_ensure(d->keeper, on_certificate, p);
 		return;
 	}
-	if (d->settings->source == SOURCE_IS_MANUAL)
-		settle_manual(p);
-	keeper_ensure(d->keeper, on_manual_certificate, p);
+	if (d->settings->source == SOURCE_IS_MANUAL && settle_manual(p, &e) != 0)
+		finish_err(p, TASK_FAILED, &e);
+	else
+		keeper_ensure(d->keeper, on_manual_certificate, p);
 }
 
 void
