@@ -59,6 +59,74 @@ check_name(const char *name, struct err *e)
 	return 0;
 }
 
+/* --- directories --- */
+
+/* A directory that is ours or root's, and in which `closed` (bits of a mode) are not open, or no longer. */
+static int
+close_dir(int fd, const char *path, mode_t closed, struct err *e)
+{
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_errno(e, errno == ELOOP || errno == ENOTDIR ? E_POLICY : E_IO, "%s: must be a directory", path);
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return err_set(e, E_POLICY, "%s: belongs to user %u", path, st.st_uid);
+	if ((st.st_mode & closed) != 0 && fchmod(fd, st.st_mode & 07777 & ~closed) != 0)
+		return err_errno(e, E_POLICY, "%s: open to others", path);
+	return 0;
+}
+
+/* HOME/NAME, which is ours, and closed to others. */
+static int
+open_dir(int *out, const char *home, const char *name, struct err *e)
+{
+	char path[PATH_SIZE];
+	AUTO_FD fd = -1;
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", home, name);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if ((r = close_dir(fd, path, 0077, e)) != 0)
+		return r;
+	*out = TAKE_FD(fd);
+	return 0;
+}
+
+static void
+replace_fd(int *fd, int by)
+{
+	fd_autoclose(fd);
+	*fd = by;
+}
+
+/*
+ * The directories as they are now: who restores a backup puts others in their place while we run, and a key that is looked
+ * for in one and written into the other would be overwritten.
+ */
+static int
+open_dirs(struct file_custody *f, struct err *e)
+{
+	AUTO_FD keys = -1;
+	AUTO_FD previous = -1;
+	AUTO_FD quarantine = -1;
+
+	if (open_dir(&keys, f->home, "keys", e) != 0 || open_dir(&previous, f->home, "previous", e) != 0 ||
+	    open_dir(&quarantine, f->home, "quarantine", e) != 0)
+		return err_prefix(e, E_IO, "keys");
+	replace_fd(&f->keys, TAKE_FD(keys));
+	replace_fd(&f->previous, TAKE_FD(previous));
+	replace_fd(&f->quarantine, TAKE_FD(quarantine));
+	return 0;
+}
+
+static int
+find_place(struct file_custody *f, const char *name, struct err *e)
+{
+	int r = check_name(name, e);
+
+	return r == 0 ? open_dirs(f, e) : r;
+}
+
 /* --- reading --- */
 
 /* The octets of an open file, to its end; on the way they pass a place of which nothing must stay. */
@@ -156,7 +224,7 @@ load(struct custody_key **out, struct custody *c, enum custody_shelf shelf, cons
     struct err *e)
 {
 	AUTO_BUF text = BUF_MAX(FILE_MAX);
-	int r = check_name(name, e);
+	int r = find_place(files_of(c), name, e);
 
 	if (r == 0)
 		r = read_key(&text, shelf_fd(files_of(c), shelf), name, e);
@@ -233,7 +301,7 @@ sync_dir(int dir, const char *what, struct err *e)
 static int
 remove_key(struct custody *c, enum custody_shelf shelf, const char *name, struct err *e)
 {
-	int dir = shelf_fd(files_of(c), shelf), r = check_name(name, e);
+	int r = find_place(files_of(c), name, e), dir = shelf_fd(files_of(c), shelf);
 
 	if (r != 0)
 		return r;
@@ -259,7 +327,7 @@ static int
 move_key(struct custody *c, const char *from, const char *to, struct err *e)
 {
 	struct file_custody *f = files_of(c);
-	int r = check_name(from, e);
+	int r = find_place(f, from, e);
 
 	if (r == 0)
 		r = check_name(to, e);
@@ -271,7 +339,7 @@ static int
 keep(struct custody *c, const char *name, struct err *e)
 {
 	AUTO_BUF text = BUF_MAX(FILE_MAX);
-	int r = check_name(name, e);
+	int r = find_place(files_of(c), name, e);
 
 	if (r == 0)
 		r = read_key(&text, files_of(c)->keys, name, e);
@@ -282,7 +350,7 @@ static int
 restore(struct custody *c, const char *name, struct err *e)
 {
 	struct file_custody *f = files_of(c);
-	int r = check_name(name, e);
+	int r = find_place(f, name, e);
 
 	return r == 0 ? put_at(f->previous, name, f->keys, name, 0, e) : r;
 }
@@ -294,7 +362,7 @@ quarantine(struct custody *c, const char *name, int64_t now, char *where, size_t
 {
 	struct file_custody *f = files_of(c);
 	char to[NAME_MAX + 1];
-	int r = check_name(name, e);
+	int r = find_place(f, name, e);
 
 	for (int i = 0; r == 0 && i < 100; i++) {
 		if (i == 0)
@@ -364,9 +432,9 @@ note_aside(void *ctx, int dir, const char *entry, struct err *e)
 }
 
 static int
-find_aside(struct aside *a, const struct file_custody *f, struct err *e)
+find_aside(struct aside *a, struct file_custody *f, struct err *e)
 {
-	int r = check_name(a->name, e);
+	int r = find_place(f, a->name, e);
 
 	if (r == 0)
 		r = each_entry(f->quarantine, note_aside, a, e);
@@ -430,8 +498,10 @@ list(struct custody *c, struct custody_entry *out, size_t max, size_t *n, struct
 {
 	struct file_custody *f = files_of(c);
 	struct listing l = { .out = out, .max = max, .shelf = CUSTODY_CURRENT };
-	int r = each_entry(f->keys, note_entry, &l, e);
+	int r = open_dirs(f, e);
 
+	if (r == 0)
+		r = each_entry(f->keys, note_entry, &l, e);
 	l.shelf = CUSTODY_PREVIOUS;
 	if (r == 0)
 		r = each_entry(f->previous, note_entry, &l, e);
@@ -478,24 +548,9 @@ static const struct custody_ops file_ops = {
 	.quarantine = quarantine, .quarantined = quarantined, .forget = forget, .list = list, .free = free_files,
 };
 
-/* A directory that is ours or root's, and in which `closed` (bits of a mode) are not open, or no longer. */
+/* HOME/NAME, made when missing, and without what a crash left in it. */
 static int
-close_dir(int fd, const char *path, mode_t closed, struct err *e)
-{
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) != 0)
-		return err_errno(e, errno == ELOOP || errno == ENOTDIR ? E_POLICY : E_IO, "%s: must be a directory", path);
-	if (st.st_uid != geteuid() && st.st_uid != 0)
-		return err_set(e, E_POLICY, "%s: belongs to user %u", path, st.st_uid);
-	if ((st.st_mode & closed) != 0 && fchmod(fd, st.st_mode & 07777 & ~closed) != 0)
-		return err_errno(e, E_POLICY, "%s: open to others", path);
-	return 0;
-}
-
-/* HOME/NAME, made when missing, ours, and closed to others. */
-static int
-open_dir(int *out, const char *home, const char *name, struct err *e)
+make_dir(int *out, const char *home, const char *name, struct err *e)
 {
 	char path[PATH_SIZE];
 	AUTO_FD fd = -1;
@@ -504,8 +559,7 @@ open_dir(int *out, const char *home, const char *name, struct err *e)
 	(void)snprintf(path, sizeof(path), "%s/%s", home, name);
 	if (mkdir(path, 0700) != 0 && errno != EEXIST)
 		return err_errno(e, E_IO, "%s", path);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if ((r = close_dir(fd, path, 0077, e)) != 0 || (r = each_entry(fd, sweep_entry, NULL, e)) != 0)
+	if ((r = open_dir(&fd, home, name, e)) != 0 || (r = each_entry(fd, sweep_entry, NULL, e)) != 0)
 		return r;
 	*out = TAKE_FD(fd);
 	return 0;
@@ -528,7 +582,7 @@ file_custody_dir(const char *home, const char *name, struct err *e)
 {
 	AUTO_FD fd = -1;
 
-	return open_dir(&fd, home, name, e);
+	return make_dir(&fd, home, name, e);
 }
 
 int
@@ -545,9 +599,9 @@ file_custody_new(struct custody **out, const char *home, struct err *e)
 	f->base.ops = &file_ops;
 	f->keys = f->previous = f->quarantine = -1;
 	(void)snprintf(f->home, sizeof(f->home), "%s", home);
-	if ((r = file_custody_home(home, e)) != 0 || (r = open_dir(&f->keys, home, "keys", e)) != 0 ||
-	    (r = open_dir(&f->previous, home, "previous", e)) != 0 ||
-	    (r = open_dir(&f->quarantine, home, "quarantine", e)) != 0)
+	if ((r = file_custody_home(home, e)) != 0 || (r = make_dir(&f->keys, home, "keys", e)) != 0 ||
+	    (r = make_dir(&f->previous, home, "previous", e)) != 0 ||
+	    (r = make_dir(&f->quarantine, home, "quarantine", e)) != 0)
 		return r;
 	*out = TAKE(c);
 	return 0;

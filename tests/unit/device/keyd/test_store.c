@@ -23,6 +23,26 @@ create_keeps_what_exists(void **state)
 }
 
 static void
+keys_that_were_restored_under_the_running_service_are_kept(void **state)
+{
+	AUTO_BUF spki = { 0 };
+	char keys[512], aside[512];
+
+	(void)state;
+	(void)create("device-id", &spki);
+	(void)snprintf(keys, sizeof(keys), "%s", scratch_path("home/keys"));
+	(void)snprintf(aside, sizeof(aside), "%s", scratch_path("home/backup"));
+	assert_int_equal(rename(keys, aside), 0);
+	assert_int_equal(look("device-id", NULL, NULL), E_IO); /* and not that there is none */
+	assert_int_equal(mkdir(keys, 0700), 0);
+	assert_int_equal(look("device-id", NULL, NULL), E_NOTFOUND);
+	assert_int_equal(rmdir(keys), 0);
+	assert_int_equal(rename(aside, keys), 0);
+	assert_int_equal(create("device-id", NULL), 1);
+	assert_is("device-id", &spki);
+}
+
+static void
 files_are_where_the_original_has_them(void **state)
 {
 	(void)state;
@@ -487,6 +507,7 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 	const struct CMUnitTest tests[] = {
 		T(create_keeps_what_exists),
+		T(keys_that_were_restored_under_the_running_service_are_kept),
 		T(files_are_where_the_original_has_them),
 		T(pair_and_secret_of_one_id_exclude_each_other),
 		T(usage_is_what_was_asked_first_and_an_import_replaces_it),
