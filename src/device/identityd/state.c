@@ -240,7 +240,7 @@ state_module_put(const char *home, const struct identity_device *d, const json_t
 		return r;
 	(void)json_object_del(kept, "authentication");
 	json_print(&text, kept, false);
-	if ((r = buf_check(&text, "module", e)) != 0)
+	if ((r = buf_check(&text, "module", e)) != 0 || (r = state_open(home, e)) != 0)
 		return r;
 	slash = strrchr(path, '/');
 	*slash = 0;
@@ -324,7 +324,7 @@ state_journal_put(const char *home, const char *name, const json_t *v, struct er
 	int r;
 
 	json_print(&text, v, false);
-	if ((r = buf_check(&text, name, e)) != 0)
+	if ((r = buf_check(&text, name, e)) != 0 || (r = state_open(home, e)) != 0)
 		return r;
 	journal_path(path, home, name);
 	return file_write(path, bytes_of_buf(&text), FILE_MODE, e);

@@ -212,6 +212,22 @@ halves_that_a_crash_left_are_swept_and_nothing_else(void **state)
 	}
 }
 
+static void
+directories_that_were_removed_come_back_with_the_next_file(void **state)
+{
+	AUTO_JSON module = json_pack("{s:s}", "moduleId", "m-1");
+	AUTO_JSON back = NULL;
+	AUTO_JSON journal = NULL;
+
+	(void)state;
+	assert_int_equal(nftw(home, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(state_journal_put(home, "modules", module, NULL), 0);
+	assert_int_equal(state_journal_get(&journal, home, "modules", NULL), 0);
+	assert_int_equal(nftw(home, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(state_module_put(home, &pump, module, NULL), 0);
+	assert_int_equal(state_module_get(&back, home, &pump, "m-1", NULL), 0);
+}
+
 int
 main(void)
 {
@@ -222,6 +238,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_module_is_remembered_for_its_device_without_its_keys, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_the_present_device_is_remembered_once_others_are_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_journal_is_an_object_or_an_error, setup, teardown),
+		cmocka_unit_test_setup_teardown(directories_that_were_removed_come_back_with_the_next_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(halves_that_a_crash_left_are_swept_and_nothing_else, setup, teardown),
 	};
 
