@@ -280,6 +280,15 @@ password = "hush-registry"
 auth = "aHVzaGh1c2g="
 """)
     machine.run("iotedge", "config", "apply", "--start", "yes")
+    machine.configure("certd", """[cert_issuance.est]
+passwrod = "hush-typo"
+[preloaded_keys]
+device-id = "aHVzaC1odXNoLWh1c2gtaHVzaC1odXNo"
+""", "90-mistyped.toml")
+    machine.configure("identityd", "[cert_issuance.est]\npassword = hush-unquoted\n", "90-unquoted.toml")
+    machine.configure("keyd", "[aziot_keys]\npassword = 7hush\n", "90-unquoted.toml")
+    for service, said in [("certd", "passwrod"), ("identityd", "was not taken"), ("keyd", "was not taken")]:
+        wait_for(f"{service} to see it", lambda: said in (machine.prefix / f"var/log/aziot/{service}.log").read_text())
     bundle = tmp_path / "bundle.zip"
     r = machine.run("iotedge", "support-bundle", "-o", bundle)
     assert f"Created support bundle at {bundle}" in r.stdout and bundle.stat().st_mode & 0o777 == 0o600

@@ -264,11 +264,11 @@ toml_value_read(struct toml_value *out, struct buf *text, struct toml_scan *s)
 	buf_put(text, s->p, n);
 	word = buf_str(text);
 	reader = reader_of(word);
+	/* The word itself is not told: it may be a password that somebody forgot to quote. */
 	if (reader == NULL)
-		return toml_scan_fail(s, E_FORMAT, "found %.40s, expected a value (text stands in quotes)",
-		    word);
+		return toml_scan_fail(s, E_FORMAT, "found a word, expected a value (text stands in quotes)");
 	if ((why = reader->read(out, word)) != NULL)
-		return toml_scan_fail(s, E_FORMAT, "found %.40s, expected %s: %s", word, reader->what, why);
+		return toml_scan_fail(s, E_FORMAT, "expected %s: %s", reader->what, why);
 	toml_scan_skip(s, n);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/mem.h"
+#include "core/base/text.h"
 #include "core/codec/toml.h"
 #include "core/sys/spawn.h"
 #include "device/agent/agent.h"
@@ -24,32 +25,47 @@
 #define WORDS_MAX   6
 #define SINCE       "1 day"
 #define HIDDEN      "***"
+#define KEY_LEAST   24u /* characters of base64 for the 16 octets that a key has at least */
+#define TYPING_ERRORS 2u
 
 /* --- configuration without secrets --- */
 
-/* Members whose values may be secret, in any of the configuration files; whole tables too. */
+/* Members whose values may be secret, in any of the configuration files; whole tables too, and names that were mistyped. */
 static bool
 is_secret(const char *key)
 {
 	static const char *const names[] = {
-		"password", "connection_string", "value", "headers", "env", "auth_key", "endorsement", "owner", "pin",
+		"connection_string", "value", "headers", "env", "auth_key", "endorsement", "owner", "pin",
 		"proxy", "pkcs11_pin", "identitytoken", "token", "auth_value", "createOptions",
 	};
-	size_t n = strlen(key);
+	static const char *const parts[] = { "pass", "secret", "credential", "apikey", "api_key" };
 
 	for (size_t i = 0; i < N_OF(names); i++)
 		if (strcasecmp(key, names[i]) == 0)
 			return true;
-	return (n >= 8 && strcasecmp(key + n - 8, "password") == 0) || strcasestr(key, "secret") != NULL;
+	for (size_t i = 0; i < N_OF(parts); i++)
+		if (strcasestr(key, parts[i]) != NULL)
+			return true;
+	return text_distance("password", key) <= TYPING_ERRORS;
 }
 
-/* A PIN in a PKCS#11 URI, a password in a URL. */
+/* As long as a key, and of base64 alone: somebody may have put it where its ID belongs. */
+static bool
+looks_like_key(const char *text)
+{
+	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+	size_t n = strlen(text);
+
+	return n >= KEY_LEAST && strspn(text, base64) == n && (text[0] != '/' || text[n - 1] == '='); /* else a path */
+}
+
+/* A PIN in a PKCS#11 URI, a password in a URL, a key. */
 static bool
 has_secret(const char *text)
 {
 	const char *authority = strstr(text, "://");
 
-	return strstr(text, "pin-value=") != NULL || strstr(text, "SharedAccess") != NULL ||
+	return strstr(text, "pin-value=") != NULL || strstr(text, "SharedAccess") != NULL || looks_like_key(text) ||
 	    (authority != NULL && memchr(authority + 3, '@', strcspn(authority + 3, "/?#")) != NULL);
 }
 

@@ -110,8 +110,8 @@ keys_are_bare_quoted_or_dotted(void **state)
 		{ "a = 1\na = 2", "2:1: key 'a' is an integer already, at line 1" },
 		{ "a = 1\n\"a\" = 1", "2:1: key 'a'" }, { "a = 1\na.b = 2", "2:1: key 'a' is an integer already" },
 		{ "a.b = 1\na = 2", "2:1: key 'a' is a table already" }, { "a.b=1\na.b.c=2", "2:3: key 'b' is an integer" },
-		{ "a = b", "1:5: found b, expected a value (text stands in quotes)" },
-		{ "a = TRUE", "1:5: found TRUE" }, { "a = # c", "1:5: found '#'" }, { "a == 1", "1:4: found '='" },
+		{ "a = b", "1:5: found a word, expected a value (text stands in quotes)" },
+		{ "a = TRUE", "1:5: found a word" }, { "a = # c", "1:5: found '#'" }, { "a == 1", "1:4: found '='" },
 		{ "a = \"x\" \"y\"", "1:9: found '\"'" }, { "[a] b = 1", "1:5: found 'b'" }, { "]", "1:1: found ']'" },
 	};
 
@@ -168,11 +168,11 @@ integers_have_64_bits_in_four_bases(void **state)
 		{ "a=0x7fffffffffffffff", "{a=9223372036854775807}" },
 	};
 	static const struct bad bad[] = {
-		{ "a=01", "1:3: found 01, expected an integer: a leading zero" }, { "a=-01", "1:3: found -01" },
-		{ "a=0_1", "1:3: found 0_1" }, { "a=1__0", "1:3: found 1__0, expected an integer: no digit where one is needed" },
-		{ "a=_1", "1:3: found _1" }, { "a=1_", "1:3: found 1_" }, { "a=+", "1:3: found +" }, { "a=--1", "1:3: " },
-		{ "a=+-1", "1:3: " }, { "a=1a", "1:3: found 1a, expected an integer: a character that is no digit" },
-		{ "a=9223372036854775808", "1:3: found 9223372036854775808, expected an integer: more than 64 bits hold" },
+		{ "a=01", "1:3: expected an integer: a leading zero" }, { "a=-01", "1:3: expected a" },
+		{ "a=0_1", "1:3: expected a" }, { "a=1__0", "1:3: expected an integer: no digit where one is needed" },
+		{ "a=_1", "1:3: found a word" }, { "a=1_", "1:3: expected a" }, { "a=+", "1:3: found a word" }, { "a=--1", "1:3: " },
+		{ "a=+-1", "1:3: " }, { "a=1a", "1:3: expected an integer: a character that is no digit" },
+		{ "a=9223372036854775808", "1:3: expected an integer: more than 64 bits hold" },
 		{ "a=-9223372036854775809", "1:3: " }, { "a=0x8000000000000000", "1:3: " },
 		{ "a=99999999999999999999999999999999", "1:3: " },
 		{ "a=0x", "1:3: " }, { "a=0x_1", "1:3: " }, { "a=0x1_", "1:3: " }, { "a=0xg", "1:3: " }, { "a=0o8", "1:3: " },
@@ -195,10 +195,10 @@ floats_have_a_fraction_or_an_exponent(void **state)
 		{ "a=inf\nb=+inf\nc=-inf", "{a=inf!,b=inf!,c=-inf!}" },
 	};
 	static const struct bad bad[] = {
-		{ "a=.7", "1:3: found .7" }, { "a=7.", "1:3: found 7., expected a float: no digit where one is needed" },
+		{ "a=.7", "1:3: found a word" }, { "a=7.", "1:3: expected a float: no digit where one is needed" },
 		{ "a=3.e+20", "1:3: " }, { "a=1.2.3", "1:3: " }, { "a=1e", "1:3: " }, { "a=1e2.5", "1:3: " }, { "a=1e+", "1:3: " },
 		{ "a=1_.5", "1:3: " }, { "a=1._5", "1:3: " }, { "a=1.5_", "1:3: " }, { "a=1e_5", "1:3: " }, { "a=1.5_e5", "1:3: " },
-		{ "a=01.5", "1:3: found 01.5, expected a float: a leading zero" }, { "a=-00.5", "1:3: " }, { "a=00e1", "1:3: " },
+		{ "a=01.5", "1:3: expected a float: a leading zero" }, { "a=-00.5", "1:3: " }, { "a=00e1", "1:3: " },
 		{ "a=Inf", "1:3: " }, { "a=infinity", "1:3: " }, { "a=NaN", "1:3: " }, { "a=++inf", "1:3: " }, { "a=1e5e5", "1:3: " },
 		{ "a=0x1.8p1", "1:3: " },
 	};
@@ -225,7 +225,7 @@ dates_and_times_are_checked_and_kept_as_text(void **state)
 		{ "a=23:59:59.5", "{a=@23:59:59.5}" }, { "a=2000-02-29\nb=2024-02-29", "{a=@2000-02-29,b=@2024-02-29}" },
 	};
 	static const struct bad bad[] = {
-		{ "a=1979-02-29", "1:3: found 1979-02-29, expected a date or time: no such date or time" },
+		{ "a=1979-02-29", "1:3: expected a date or time: no such date or time" },
 		{ "a=1900-02-29", "1:3: " }, { "a=1979-13-01", "1:3: " }, { "a=1979-00-01", "1:3: " }, { "a=1979-04-31", "1:3: " },
 		{ "a=1979-04-00", "1:3: " }, { "a=1979-5-27", "1:3: " }, { "a=79-05-27", "1:3: " }, { "a=19790527T073200Z", "1:3: " },
 		{ "a=1979-05-27T", "1:3: " }, { "a=1979-05-27T07:", "1:3: " }, { "a=1979-05-27T07:32:", "1:3: " },
