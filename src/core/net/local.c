@@ -14,10 +14,13 @@
 
 #include "core/base/clock.h"
 #include "core/base/file.h"
+#include "core/base/rnd.h"
 #include "core/base/text.h"
 
 #define LINE_MAX_LEN ((size_t)1024) /* of a chunk's size or a trailer */
 #define TRAILERS_MAX 32
+#define BUSY_MS      3000u /* so long a service that has no connection left is asked again */
+#define BUSY_PAUSE_MS 50
 
 /* One connection, what was read of it, and how far that is understood. */
 struct talk {
@@ -464,11 +467,12 @@ converse(struct talk *t, struct local_answer *a, const char *method, const char 
 	return 0;
 }
 
-int
-local_run(struct local_answer *a, const char *socket, const char *method, const char *target, struct bytes body,
-    unsigned deadline_ms, struct err *e)
+/* Once. */
+static int
+run(struct local_answer *a, const char *socket, const char *method, const char *target, struct bytes body,
+    uint64_t end_ms, struct err *e)
 {
-	struct talk t = { .fd = -1, .end_ms = clock_monotonic_ms() + deadline_ms };
+	struct talk t = { .fd = -1, .end_ms = end_ms };
 	int r;
 
 	*a = (struct local_answer){ .body = BUF_MAX(LOCAL_ANSWER_MAX) };
@@ -479,6 +483,23 @@ local_run(struct local_answer *a, const char *socket, const char *method, const 
 	buf_free(&t.in);
 	if (r != 0)
 		local_clear(a);
+	return r;
+}
+
+/* Over its connections of one user a service looks at no request (429): it has some again as soon as others are answered. */
+int
+local_run(struct local_answer *a, const char *socket, const char *method, const char *target, struct bytes body,
+    unsigned deadline_ms, struct err *e)
+{
+	uint64_t end_ms = clock_monotonic_ms() + deadline_ms;
+	uint64_t busy_ms = end_ms - (deadline_ms > BUSY_MS ? deadline_ms - BUSY_MS : 0);
+	int r;
+
+	while ((r = run(a, socket, method, target, body, end_ms, e)) == 0 && a->status == 429 &&
+	    clock_monotonic_ms() + BUSY_PAUSE_MS < busy_ms) {
+		local_clear(a);
+		(void)poll(NULL, 0, BUSY_PAUSE_MS / 2 + (int)rnd_below(BUSY_PAUSE_MS / 2));
+	}
 	return r;
 }
 

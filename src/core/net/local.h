@@ -17,7 +17,8 @@ struct local_answer {
 /*
  * Ask `method target` of the service at the socket; body n 0: none, else application/json.  deadline_ms is for the whole.
  * Answers with Content-Length, chunked ones, and those that end with the connection are read; anything else
- * malformed is E_FORMAT.  E_UNAVAIL: nobody listens, or the deadline passed.  *a is the caller's to clear.
+ * malformed is E_FORMAT.  A 429 is asked again, for a few seconds.  E_UNAVAIL: nobody listens, or the deadline passed.
+ * *a is the caller's to clear.
  */
 int local_run(struct local_answer *a, const char *socket, const char *method, const char *target, struct bytes body,
     unsigned deadline_ms, struct err *e) MUST_CHECK;

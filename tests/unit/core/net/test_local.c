@@ -212,6 +212,33 @@ say_no_content(struct buf *out, size_t nth, struct bytes request, void *ctx)
 	return false;
 }
 
+static bool
+be_busy_twice(struct buf *out, size_t nth, struct bytes request, void *ctx)
+{
+	(void)request;
+	(void)ctx;
+	buf_put_str(out, nth < 2 ? "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 30\r\nContent-Length: 4\r\n\r\nbusy"
+	    : "HTTP/1.1 204 No Content\r\n\r\n");
+	return false;
+}
+
+static void
+a_service_with_too_many_connections_is_asked_again(void **state)
+{
+	struct local_answer a;
+	struct unix_peer peer;
+	struct err e;
+
+	(void)state;
+	unix_peer_start(&peer, be_busy_twice, NULL);
+	assert_int_equal(local_run(&a, peer.path, "GET", "/", (struct bytes){ 0 }, 0, &e), E_UNAVAIL);
+	assert_int_equal(local_run(&a, peer.path, "GET", "/", (struct bytes){ 0 }, PATIENCE_MS, &e), 0);
+	assert_int_equal(a.status, 204);
+	assert_int_equal(a.body.n, 0);
+	local_clear(&a);
+	unix_peer_stop(&peer, NULL);
+}
+
 static void
 nobody_there_is_unavailable_and_named(void **state)
 {
@@ -321,6 +348,7 @@ main(void)
 		cmocka_unit_test(many_chunks_together_are_limited),
 		cmocka_unit_test(an_answer_of_the_largest_size_is_read),
 		cmocka_unit_test(the_deadline_is_for_the_whole),
+		cmocka_unit_test(a_service_with_too_many_connections_is_asked_again),
 		cmocka_unit_test(nobody_there_is_unavailable_and_named),
 		cmocka_unit_test(a_service_that_accepts_nobody_is_given_up_at_the_deadline),
 		cmocka_unit_test(the_request_is_what_was_meant),
