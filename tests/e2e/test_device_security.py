@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 
 import device as devices
 from device import AGENT, OWN, stem
-from estuary import PATIENCE
+from estuary import PATIENCE, wait_for
 
 OWNER, STRANGER, SERVICE = 61001, 61002, 61003
 root_only = pytest.mark.skipif(os.getuid() != 0, reason="acts as several users")
@@ -259,3 +259,46 @@ def test_what_links_lead_to_is_read_by_a_confined_service_too(device):
     assert device.keyd.request("GET", "/key/linked").status == 200
     (elsewhere / "keyd.toml").write_text("max_requests = 21\n")
     device.keyd.reload()
+
+
+RESOLVER = r"""
+import os, socket, sys
+parent, s = os.getpid(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.9", 53))
+s.settimeout(0.2)
+if os.fork() != 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+while os.getppid() == parent:
+    try:
+        q, who = s.recvfrom(512)
+    except TimeoutError:
+        continue
+    end = q.index(b"\0", 12) + 5
+    found = q[end - 4:end - 2] == b"\0\1"  # an address of IPv4
+    s.sendto(q[:2] + b"\x81\x80\0\1" + (b"\0\1" if found else b"\0\0") + bytes(4) + q[12:end] +
+             (b"\xc0\x0c\0\1\0\1\0\0\0\5\0\4\x7f\0\0\1" if found else b""), who)
+"""
+ELSEWHERE = r"""
+cp -a /etc "$0/etc"
+rm -f "$0/etc/resolv.conf"
+ln -s "$0/resolv.conf" "$0/etc/resolv.conf"
+mount --bind "$0/etc" /etc
+ip link set lo up
+exec python3 "$0/resolver.py" "$@"
+"""
+ALONE = ["unshare", "--mount", "--net", "--propagation", "private"]
+
+
+@pytest.mark.skipif(subprocess.run([*ALONE, "ip", "link", "set", "lo", "up"], capture_output=True).returncode != 0,
+                    reason="needs namespaces of its own")
+def test_names_are_resolved_where_resolv_conf_is_a_link_to_anywhere(device, tmp_path):
+    """Small systems have it below /tmp, connman and NetworkManager below /run."""
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.9\n")
+    (tmp_path / "resolver.py").write_text(RESOLVER)
+    device.configure("keyd", f'[[principal]]\nuid = {os.getuid()}\nkeys = ["*"]\n')
+    device.configure("certd", '[cert_issuance.web]\nmethod = "est"\nurl = "https://est.test:4443"\nanonymous = true\n'
+                              'common_name = "web"\npk = "web"\n')
+    device.certd.wrap = [*ALONE, "sh", "-euc", ELSEWHERE, str(tmp_path)]
+    device.start()
+    said = wait_for("a try", lambda: (device.credential("web") or {}).get("last_error"))
+    assert said["text"] == "server est.test:4443: no connection: Connection refused", said

@@ -11,14 +11,17 @@
 
 #define RESULT_MAX ((size_t)2 * 1024 * 1024)
 
-/* What a job reads: the library's settings; for the network, how names are resolved and the system's anchors. */
+/*
+ * What a job reads: the library's settings; for the network, how names are resolved (a link's file as well: small systems have it
+ * below /tmp or /run) and the system's anchors.
+ */
 static int
 confine(const struct job *j, struct err *e)
 {
 	const char *file = getenv("SSL_CERT_FILE"), *dir = getenv("SSL_CERT_DIR");
 	const struct sandbox_path paths[] = {
 		{ "/etc", false }, { "/usr", false }, { "/lib", false }, { "/run/systemd/resolve", false },
-		{ "/run/resolvconf", false }, { "/var/lib/ca-certificates", false },
+		{ "/run/resolvconf", false }, { "/etc/resolv.conf", false }, { "/var/lib/ca-certificates", false },
 		{ file != NULL ? file : "/etc", false }, { dir != NULL ? dir : "/etc", false },
 		{ j->keyd_socket, false }, { NULL, false },
 	};

@@ -15,14 +15,17 @@ needs_network(enum task_kind k)
 	return k >= TASK_DPS && k <= TASK_MODULE_DELETE;
 }
 
-/* What a task reads: the library's settings; for the network, how names are resolved and the system's anchors. */
+/*
+ * What a task reads: the library's settings; for the network, how names are resolved (a link's file as well: small systems have it
+ * below /tmp or /run) and the system's anchors.
+ */
 static int
 confine(enum task_kind k, const json_t *args, struct err *e)
 {
 	const char *file = getenv("SSL_CERT_FILE"), *dir = getenv("SSL_CERT_DIR"), *certd = json_str(args, "certd", "");
 	const struct sandbox_path paths[] = {
 		{ "/etc", false }, { "/usr", false }, { "/lib", false }, { "/run/systemd/resolve", false },
-		{ "/run/resolvconf", false }, { "/var/lib/ca-certificates", false },
+		{ "/run/resolvconf", false }, { "/etc/resolv.conf", false }, { "/var/lib/ca-certificates", false },
 		{ file != NULL ? file : "/etc", false }, { dir != NULL ? dir : "/etc", false },
 		{ json_str(args, "keyd", ""), false }, { certd[0] != 0 ? certd : "/etc", false }, { NULL, false },
 	};
