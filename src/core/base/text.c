@@ -164,6 +164,16 @@ text_shell(struct buf *out, const char *s)
 		text_quote(out, s);
 }
 
+/* Behind the character of UTF-8 that s begins with. */
+static const char *
+next_character(const char *s)
+{
+	s++;
+	while (((uint8_t)*s & 0xc0) == 0x80)
+		s++;
+	return s;
+}
+
 bool
 text_match(const char *pattern, const char *s)
 {
@@ -173,12 +183,15 @@ text_match(const char *pattern, const char *s)
 		if (*pattern == '*') {
 			star = ++pattern;
 			retry = s;
-		} else if (*pattern == '?' || *pattern == *s) {
+		} else if (*pattern == '?') {
+			pattern++;
+			s = next_character(s);
+		} else if (*pattern == *s) {
 			pattern++;
 			s++;
 		} else if (star != NULL) {
 			pattern = star;
-			s = ++retry;
+			s = retry = next_character(retry);
 		} else {
 			return false;
 		}

@@ -15,7 +15,7 @@ bool text_valid_utf8(struct bytes b);
 bool text_valid_name(const char *s, size_t max);
 /* What may stand for a host, in a URL or where a server listens: 1 to 255 characters of [A-Za-z0-9.:_%-], room for IPv6 with a zone. */
 bool text_valid_host(const char *s);
-/* Shell-like pattern with * and ? only, over the whole of s, case-sensitive; at most |pattern| * |s| steps. */
+/* Shell-like pattern with * (any run) and ? (a character of UTF-8) only, over the whole of s, case-sensitive; at most |pattern| * |s| steps. */
 bool text_match(const char *pattern, const char *s);
 /* s into out[size], always ended; cut off where it does not fit. */
 void text_copy(char *out, size_t size, const char *s);

@@ -140,6 +140,8 @@ patterns_match_the_whole_text(void **state)
 		{ "*.example", "a.b.example", true }, { "*.example", "example", false }, { "a?c", "abc", true },
 		{ "A", "a", false }, { "a**b", "ab", true }, { "*a*b*", "xxaxxbxx", true }, { "[a]", "a", false },
 		{ "*ab", "aab", true }, { "pump-*", "pump-", true },
+		{ "k?", "k\xc3\xa4", true }, { "k??", "k\xc3\xa4", false }, { "*?x", "\xc3\xa4x", true },
+		{ "?", "\xf0\x9f\x94\x91", true }, { "*\xa4", "\xc3\xa4", false },
 	};
 
 	(void)state;
