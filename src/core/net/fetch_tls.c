@@ -75,8 +75,9 @@ describe(struct fetch_tls *t, X509 *x)
 			break;
 		case X509_V_ERR_CERT_HAS_EXPIRED:
 		case X509_V_ERR_CERT_NOT_YET_VALID:
-			(void)snprintf(t->why, sizeof(t->why), "it is valid from %s to %s",
-			    clock_text(c.not_before, from), clock_text(c.not_after, to));
+			(void)snprintf(t->why, sizeof(t->why), "%.100s is valid from %s to %s",
+			    t->above && c.subject_known ? name_text(&c.subject, name) : "it", clock_text(c.not_before, from),
+			    clock_text(c.not_after, to));
 			break;
 		default:
 			(void)snprintf(t->why, sizeof(t->why), "%.150s",
@@ -135,6 +136,7 @@ on_verify(int ok, X509_STORE_CTX *ctx)
 	}
 	if (t->verify_error == X509_V_OK) {
 		t->verify_error = error;
+		t->above = X509_STORE_CTX_get_error_depth(ctx) > 0;
 		describe(t, cert != NULL ? cert : X509_STORE_CTX_get0_cert(ctx));
 	}
 	return 0;
@@ -146,6 +148,7 @@ fetch_tls_refusal(const struct fetch_tls *t, struct err *e)
 	const char *who = t->proxy ? "proxy" : "server",
 		   *hint = t->f->unknown_ca_hint != NULL ? t->f->unknown_ca_hint
 							 : "name that CA by --trust FILE or --pin sha256:...";
+	const char *which = t->above ? "a CA above its certificate" : "its certificate";
 	const char *clock = t->verify_error == X509_V_ERR_CERT_NOT_YET_VALID
 	    ? "; is this machine's clock right?"
 	    : "";
@@ -166,11 +169,9 @@ fetch_tls_refusal(const struct fetch_tls *t, struct err *e)
 		return err_set(e, E_AUTH, "%s %s: its certificate is not for this name; %s", who,
 		    t->host, t->why);
 	case X509_V_ERR_CERT_HAS_EXPIRED:
-		return err_set(
-		    e, E_AUTH, "%s %s: its certificate has expired; %s", who, t->host, t->why);
+		return err_set(e, E_AUTH, "%s %s: %s has expired; %s", who, t->host, which, t->why);
 	case X509_V_ERR_CERT_NOT_YET_VALID:
-		return err_set(e, E_AUTH, "%s %s: its certificate is not valid yet; %s%s", who,
-		    t->host, t->why, clock);
+		return err_set(e, E_AUTH, "%s %s: %s is not valid yet; %s%s", who, t->host, which, t->why, clock);
 	case X509_V_ERR_INVALID_PURPOSE:
 		return err_set(
 		    e, E_AUTH, "%s %s: its certificate is not one for TLS servers", who, t->host);

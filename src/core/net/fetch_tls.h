@@ -13,7 +13,8 @@ struct fetch_tls {
 	bool proxy;                  /* f's anchors and the system's, always verified, no client certificate */
 	char host[FETCH_HOST_MAX];   /* name or address literal that the certificate must be for */
 	bool ready;                  /* the context carries all demands */
-	int verify_error;            /* the first X509_V_ERR_ of the chain that was refused */
+	int verify_error;            /* the first X509_V_ERR_ of the chain that was refused, */
+	bool above;                  /* and it is about a CA's certificate, not the server's own */
 	char why[200];               /* what of that certificate did not fit */
 	int alert;                   /* the fatal alert that came, or -1 */
 	bool closed;                 /* close_notify came */

@@ -170,6 +170,25 @@ an_expired_or_wrong_certificate_is_refused(void **state)
 	    "not one for TLS servers");
 }
 
+/* Or somebody would look for what is wrong with the server. */
+static void
+an_anchor_that_has_expired_is_told_from_the_servers_own_certificate(void **state)
+{
+	struct minted root = mint(&(struct mint){ .cn = "old root", .ca = true, .to = MINT_FROM + 100 });
+	struct minted cert = mint(&(struct mint){ .cn = "x", .san = "dns:est.lab.example", .issuer = &root, .to = INT64_MAX });
+	struct server s = { .cert = &cert };
+	AUTO_BUF pem = { 0 };
+
+	(void)state;
+	pem_encode(&pem, mint_der(&root), "CERTIFICATE");
+	start(&s);
+	expect_failure(&s, &(struct fetch){ .trust_pem = bytes_of_buf(&pem) }, E_AUTH,
+	    "a CA above its certificate has expired; CN=old root is valid from 2020-");
+	stop(&s);
+	mint_free(&cert);
+	mint_free(&root);
+}
+
 /* The system's anchors are what this file has, for the rest of the process. */
 static void
 set_system_anchors(const struct buf *pem, char name[static 24])
@@ -387,6 +406,7 @@ main(void)
 		cmocka_unit_test(the_name_must_be_in_the_alternative_names),
 		cmocka_unit_test(a_registration_authority_needs_no_name_under_explicit_anchors),
 		cmocka_unit_test(an_expired_or_wrong_certificate_is_refused),
+		cmocka_unit_test(an_anchor_that_has_expired_is_told_from_the_servers_own_certificate),
 		cmocka_unit_test(a_registration_authority_needs_its_name_where_others_vouch_too),
 		cmocka_unit_test(the_systems_anchors_count_besides_ours_where_the_caller_says_so),
 		cmocka_unit_test(what_people_are_told_about_an_unknown_ca_is_the_callers),
