@@ -304,6 +304,13 @@ device-id = "aHVzaC1odXNoLWh1c2gtaHVzaC1odXNo"
     assert "hush" not in everything and "aHVzaGh1c2g" not in everything
 
 
+def test_a_configuration_that_is_elsewhere_has_its_own_name_in_a_support_bundle(machine, tmp_path):
+    (tmp_path / "k").write_text("max_requests = 20\n")
+    machine.run("estuary-agent", "support-bundle", "-o", tmp_path / "b.zip", env={**machine.env, "AZIOT_KEYD_CONFIG": str(tmp_path / "k")})
+    with zipfile.ZipFile(tmp_path / "b.zip") as z:
+        assert json.loads(z.read(f"config{tmp_path}/k.json")) == {"max_requests": 20}
+
+
 # --- the Edge CA ---
 
 def edge(server, cert_uri, key_uri, url):

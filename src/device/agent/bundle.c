@@ -132,6 +132,7 @@ add_config(struct zip *z, const struct place *p, const char *path, struct err *e
 	AUTO(toml) doc = NULL;
 	AUTO_JSON o = NULL;
 	char name[ZIP_NAME_MAX];
+	size_t n = strlen(p->prefix); /* the environment may have put the file elsewhere */
 	struct err why;
 	int r = file_read(&text, path, TOML_MAX, &why);
 
@@ -147,7 +148,7 @@ add_config(struct zip *z, const struct place *p, const char *path, struct err *e
 		json_setf(o, "not included", "%s", why.msg);
 		json_print(&out, o, true);
 	}
-	(void)snprintf(name, sizeof(name), "config%s.json", path + strlen(p->prefix));
+	(void)snprintf(name, sizeof(name), "config%s.json", strncmp(path, p->prefix, n) == 0 ? path + n : path);
 	return zip_add(z, name, bytes_of_buf(&out), e);
 }
 
