@@ -12,27 +12,9 @@
 
 struct lines {
 	struct bytes *v;
+	bool *env; /* of an environment, which often holds tokens */
 	size_t n;
 };
-
-static struct lines
-split(struct bytes text)
-{
-	struct lines l = { 0 };
-
-	for (size_t i = 0; i < text.n; i++)
-		l.n += text.p[i] == '\n' || i + 1 == text.n;
-	l.v = mem_zalloc_n(l.n + 1, sizeof(*l.v));
-	l.n = 0;
-	while (text.n != 0) {
-		const uint8_t *end = memchr(text.p, '\n', text.n);
-		size_t n = end != NULL ? (size_t)(end - text.p) : text.n;
-
-		l.v[l.n++] = (struct bytes){ text.p, n };
-		text = bytes_slice(text, end != NULL ? n + 1 : n, text.n);
-	}
-	return l;
-}
 
 static bool
 begins(struct bytes line, const char *word)
@@ -40,19 +22,56 @@ begins(struct bytes line, const char *word)
 	return line.n >= strlen(word) && memcmp(line.p, word, strlen(word)) == 0;
 }
 
+static struct lines
+split(struct bytes text)
+{
+	struct lines l = { 0 };
+	bool env = false;
+
+	for (size_t i = 0; i < text.n; i++)
+		l.n += text.p[i] == '\n' || i + 1 == text.n;
+	l.v = mem_zalloc_n(l.n + 1, sizeof(*l.v));
+	l.env = mem_zalloc_n(l.n + 1, sizeof(*l.env));
+	l.n = 0;
+	while (text.n != 0) {
+		const uint8_t *end = memchr(text.p, '\n', text.n);
+		size_t n = end != NULL ? (size_t)(end - text.p) : text.n;
+
+		if (n != 0 && *text.p == '[')
+			env = begins(text, "[agent.env]");
+		l.env[l.n] = env && *text.p != '[';
+		l.v[l.n++] = (struct bytes){ text.p, n };
+		text = bytes_slice(text, end != NULL ? n + 1 : n, text.n);
+	}
+	return l;
+}
+
+/* Is the value of a line a secret by its name, or a URL with a user in it? */
+static bool
+is_hidden(struct bytes line)
+{
+	static const char *const names[] = { "password = ", "headers = ", "endorsement = ", "owner = " };
+	const uint8_t *host = line.n != 0 ? memmem(line.p, line.n, "://", 3) : NULL;
+
+	for (size_t i = 0; i < N_OF(names); i++)
+		if (begins(line, names[i]))
+			return true;
+	return host != NULL && memchr(host, '@', line.n - (size_t)(host - line.p)) != NULL;
+}
+
 /* What may be shown of a line. */
 static void
-put_line(struct buf *out, char mark, struct bytes line)
+put_line(struct buf *out, char mark, const struct lines *of, size_t i)
 {
-	static const char *const hidden[] = { "password = ", "headers = " };
+	struct bytes line = of->v[i];
 	const uint8_t *pin = line.n != 0 ? memmem(line.p, line.n, "pin-value=", 10) : NULL;
+	const uint8_t *is = line.n != 0 ? memmem(line.p, line.n, " = ", 3) : NULL;
 
 	buf_printf(out, "%c ", mark);
-	for (size_t i = 0; i < N_OF(hidden); i++) {
-		if (begins(line, hidden[i])) {
-			buf_printf(out, "%s\"***\"\n", hidden[i]);
-			return;
-		}
+	if (is != NULL && (of->env[i] || is_hidden(line))) {
+		text_escape(out, (struct bytes){ line.p, (size_t)(is - line.p) });
+		buf_put_str(out, " = \"***\"\n");
+		return;
 	}
 	text_escape(out, pin != NULL ? (struct bytes){ line.p, (size_t)(pin - line.p) + 10 } : line);
 	buf_put_str(out, pin != NULL ? "***\"\n" : "\n");
@@ -86,7 +105,7 @@ put_same(struct buf *out, const struct lines *a, size_t from, size_t to, bool be
 
 	for (size_t i = from; i < to; i++) {
 		if (i < from + head || i + tail >= to)
-			put_line(out, ' ', a->v[i]);
+			put_line(out, ' ', a, i);
 		else if (i == from + head)
 			buf_put_str(out, "  ...\n");
 	}
@@ -108,9 +127,9 @@ walk(struct buf *out, const struct lines *a, const struct lines *b, const uint16
 		if (i > from)
 			put_same(out, a, from, i, before, i < a->n || k < b->n);
 		else if (k == b->n || (i < a->n && t[(i + 1) * w + k] >= t[i * w + k + 1]))
-			put_line(out, '-', a->v[i++]);
+			put_line(out, '-', a, i++);
 		else
-			put_line(out, '+', b->v[k++]);
+			put_line(out, '+', b, k++);
 	}
 }
 
@@ -124,14 +143,16 @@ diff_lines(struct buf *out, struct bytes old, struct bytes fresh)
 		/* nothing to say */
 	} else if (a.n > LINES_MAX || b.n > LINES_MAX) {
 		for (size_t i = 0; i < a.n; i++)
-			put_line(out, '-', a.v[i]);
+			put_line(out, '-', &a, i);
 		for (size_t i = 0; i < b.n; i++)
-			put_line(out, '+', b.v[i]);
+			put_line(out, '+', &b, i);
 	} else {
 		t = measure(&a, &b);
 		walk(out, &a, &b, t);
 	}
 	mem_free(t);
 	mem_free(a.v);
+	mem_free(a.env);
 	mem_free(b.v);
+	mem_free(b.env);
 }

@@ -7,8 +7,9 @@
 
 /*
  * Append the lines that go with '-', those that come with '+', and up to three unchanged ones
- * around them; "..." where more are left out.  The values of passwords, headers and PINs are
- * written as "***".  Nothing when the texts are equal.
+ * around them; "..." where more are left out.  The values of passwords, headers, PINs, a TPM's
+ * authorisations, URLs with a user and of an environment are written as "***".  Nothing when the
+ * texts are equal.
  */
 void diff_lines(struct buf *out, struct bytes old, struct bytes fresh);
 

@@ -53,6 +53,11 @@ passwords_headers_and_pins_are_not_shown(void **state)
 	check("password = \"old\"\n", "password = \"new\"\n", "- password = \"***\"\n+ password = \"***\"\n");
 	check("", "headers = [\"Secret-Value: s\"]\n", "+ headers = \"***\"\n");
 	check("", "k = \"pkcs11:token=x?pin-value=1234\"\n", "+ k = \"pkcs11:token=x?pin-value=***\"\n");
+	check("", "proxy = \"http://u:hush@p:8080\"\n", "+ proxy = \"***\"\n");
+	check("", "proxy = \"http://p:8080\"\n", "+ proxy = \"http://p:8080\"\n");
+	check("owner = \"old\"\n", "endorsement = \"new\"\n", "- owner = \"***\"\n+ endorsement = \"***\"\n");
+	check("", "[agent.env]\nTOKEN = \"hush\"\n[agent.config]\nimage = \"i\"\n",
+	    "+ [agent.env]\n+ TOKEN = \"***\"\n+ [agent.config]\n+ image = \"i\"\n");
 }
 
 static void
