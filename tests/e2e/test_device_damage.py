@@ -189,7 +189,7 @@ class Home:
         self.pair = set_up(device, server)
         device.start()
         ask(device, self.pair.cn)
-        wait_for("the identity to be settled", lambda: device.credential(IDENTITY)["proved"])
+        wait_for("the identity to be settled", lambda: (c := device.credential(IDENTITY))["proved"] and c["state"] == "idle")
         self.key, self.serial = public(device.keyd, IDENTITY), device.cert(IDENTITY).serial_number
         device.stop()
         shutil.copytree(self.homes, self.copy)
