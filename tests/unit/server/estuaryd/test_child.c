@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "core/sys/spawn.h"
 #include "server/estuaryd/child.h"
 
 static char root[64];
@@ -83,6 +84,7 @@ struct scene {
 	struct loop *loop;
 	struct child *child;
 	bool gone;
+	unsigned unlinked;
 };
 
 static void
@@ -104,7 +106,16 @@ on_gone(void *ctx, struct child *c)
 	loop_stop(s->loop, 0);
 }
 
-static const struct child_events events = { .ready = on_ready, .reload = on_ready, .gone = on_gone };
+static void
+on_unlinked(void *ctx, struct child *c)
+{
+	struct scene *s = ctx;
+
+	(void)c;
+	s->unlinked++;
+}
+
+static const struct child_events events = { .ready = on_ready, .reload = on_ready, .unlinked = on_unlinked, .gone = on_gone };
 
 static void
 a_role_that_does_not_listen_is_killed_in_the_end(void **state)
@@ -141,8 +152,41 @@ a_role_that_ends_is_reported(void **state)
 	loop_free(s.loop);
 }
 
+/* In the child: a role that asks for new pipes, and at once again. */
+static int
+be_asker(void)
+{
+	struct loop *l = loop_new();
+	struct pipe *control = pipe_new(l, SPAWN_CONTROL_FD, NULL, NULL, NULL);
+
+	for (int i = 0; i < 2; i++)
+		if (pipe_send(control, PROTO_UNLINKED, 0, (struct bytes){ 0 }, -1, NULL) != 0)
+			return 1;
+	return loop_run(l);
+}
+
+static void
+a_role_that_asks_for_pipes_all_the_time_is_ended(void **state)
+{
+	struct scene s = { .loop = loop_new() };
+	char script[128], self[256], text[320];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	(void)state;
+	assert_true(n > 0);
+	self[n] = 0;
+	(void)snprintf(script, sizeof(script), "%s/sbin/signer", root);
+	(void)snprintf(text, sizeof(text), "#!/bin/sh\nexec '%s' asker\n", self);
+	assert_int_equal(file_write(script, bytes_of(text), 0700, NULL), 0);
+	assert_int_equal(child_start(&s.child, s.loop, script, ROLE_SIGNER, 0, &events, &s, NULL), 0);
+	(void)loop_run(s.loop);
+	assert_true(s.gone);
+	assert_int_equal(s.unlinked, 1);
+	loop_free(s.loop);
+}
+
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_role_is_found_in_libexec_then_beside_us_then_in_the_build_tree,
@@ -150,7 +194,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_role_that_does_not_listen_is_killed_in_the_end, make_tree,
 		    remove_tree),
 		cmocka_unit_test_setup_teardown(a_role_that_ends_is_reported, make_tree, remove_tree),
+		cmocka_unit_test_setup_teardown(a_role_that_asks_for_pipes_all_the_time_is_ended, make_tree, remove_tree),
 	};
 
+	if (argc == 2 && strcmp(argv[1], "asker") == 0)
+		return be_asker();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
