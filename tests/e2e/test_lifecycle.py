@@ -236,6 +236,20 @@ def test_a_renewal_whose_answer_was_lost_is_answered_again_however_late(server, 
     assert server.op("device.show", name=cn)["state"] == "forked"
 
 
+def test_a_renewal_whose_answer_was_lost_is_answered_again_to_the_same_key_by_another_credential(server):
+    """A device whose clock was wrong came by its bootstrap certificate meanwhile; its own is good again."""
+    label = make_label(server, accept=["own"])
+    k1, k2 = new_key(), new_key()
+    birth = server.born()
+    mine = next_pair(server, server.enrol(csr(k1, birth.cn), label, pair=birth), k1)
+    lost = server.enrol(csr(k2, birth.cn), label, pair=birth)
+    again = renew(server, mine, label, k2)
+    assert (lost.status, again.status) == (200, 200) and lost.body == again.body
+    assert server.op("device.show", name=birth.cn)["state"] == "active"
+    other = renew(server, mine, label)
+    assert (other.status, other.reason) == (403, "device.forked")
+
+
 def test_b11_a_second_renewal_at_another_label_forks_the_device_too(server):
     """A birth certificate that an operator's request made is of no label; it is renewed once all the same."""
     k1, k2, cn = new_key(), new_key(), fresh_name()

@@ -270,14 +270,15 @@ line_of(const struct deciding *s)
 
 /*
  * The last answer to the same asker for the same key, while its window is open; for a certificate that was renewed
- * without an end while that answer is the newest: who has its key is its holder, who never got the answer.
+ * without an end while that answer is the newest, and by whichever credential it was asked for: who has its key is its
+ * holder, who never got the answer.
  */
 static int
 find_retry(struct deciding *s, const char *device, const char *actor, bool *found, struct err *e)
 {
 	struct cert_row *r = &s->x->cert;
 	int64_t window = s->label->retry_window_s, part;
-	int rc = cert_row_retry(s->fleet->db, device, s->label->name, s->q->csr.spki_sha256, actor,
+	int rc = cert_row_retry(s->fleet->db, device, s->label->name, s->q->csr.spki_sha256, s->renewed ? "" : actor,
 	    s->renewed ? 0 : s->now - window, r, e);
 
 	*found = false;

@@ -128,7 +128,7 @@ cert_row_retry(struct db *d, const char *device, const char *label, const uint8_
 {
 	struct query q;
 	/* The '+': by the key, of which there are few rows, never by the device and its label. */
-	int rc = query_open(&q, d, e, SELECT("c.der") "WHERE c.spki_sha256 = ? AND +c.label = ? AND c.authorised_by = ? "
+	int rc = query_open(&q, d, e, SELECT("c.der") "WHERE c.spki_sha256 = ? AND +c.label = ? AND ? IN ('', c.authorised_by) "
 	    "AND c.issued_at >= ? AND c.revoked_at IS NULL AND +d.name = ? ORDER BY c.id DESC LIMIT 1", "bssis",
 	    (struct bytes){ spki_sha256, ROW_HASH_LEN }, label, authorised_by, since, device);
 

@@ -30,7 +30,7 @@ int cert_row_insert(struct db *d, struct cert_row *r, struct err *e) MUST_CHECK;
 int cert_row_presented(struct db *d, const char *serial, const uint8_t sha256[ROW_HASH_LEN], struct cert_row *r, struct err *e) MUST_CHECK;
 int cert_row_by_serial(struct db *d, const char *serial, struct cert_row *r, struct err *e) MUST_CHECK;
 int cert_row_by_id(struct db *d, int64_t id, struct cert_row *r, struct err *e) MUST_CHECK;
-/* The newest unrevoked answer to the same asker for the same key at or after `since`: what a retry gets.  E_NOTFOUND. */
+/* The newest unrevoked answer to the same asker ("": to anybody) for the same key at or after `since`: what a retry gets.  E_NOTFOUND. */
 int cert_row_retry(struct db *d, const char *device, const char *label, const uint8_t spki_sha256[ROW_HASH_LEN],
     const char *authorised_by, int64_t since, struct cert_row *r, struct err *e) MUST_CHECK;
 /* The newest that this asker was given for the device, whatever became of it.  E_NOTFOUND. */

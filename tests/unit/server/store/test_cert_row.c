@@ -217,6 +217,10 @@ a_retry_is_the_same_asker_key_label_and_device_within_the_window(void **state)
 	assert_int_equal(cert_row_retry(db, "d", "m", key, "code 1", NOW, &r, NULL), E_NOTFOUND);
 	assert_int_equal(cert_row_retry(db, "d", "l", other, "code 1", NOW, &r, NULL), E_NOTFOUND);
 	assert_int_equal(cert_row_retry(db, "d", "l", key, "code 2", NOW, &r, NULL), E_NOTFOUND);
+	assert_int_equal(cert_row_retry(db, "d", "l", key, "", NOW, &r, NULL), 0);
+	assert_int_equal(r.id, id);
+	cert_row_clear(&r);
+	assert_int_equal(cert_row_retry(db, "d", "l", other, "", NOW, &r, NULL), E_NOTFOUND);
 	assert_int_equal(cert_row_retry(db, "d", "l", key, "code 1", NOW + 1, &r, NULL), E_NOTFOUND);
 	assert_int_equal(cert_row_revoke(db, id, NOW, 0, NULL), 0);
 	assert_int_equal(cert_row_retry(db, "d", "l", key, "code 1", NOW, &r, NULL), E_NOTFOUND);
