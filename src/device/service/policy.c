@@ -139,10 +139,10 @@ longest_pause(const struct policy *p, const struct policy_life *life, int64_t no
 {
 	int64_t length = length_of(life), left = life->not_after - now, longest, floor;
 
-	if (length <= 0 || left <= 0)
+	if (length <= 0)
 		return EXPIRED_PAUSE_S;
 	longest = p->retry.percent ? share(length, (uint32_t)p->retry.n, 100) : p->retry.n;
-	longest = least(least(longest, LONGEST_PAUSE_S), left / 12);
+	longest = least(longest, left > 0 ? least(LONGEST_PAUSE_S, left / 12) : EXPIRED_PAUSE_S);
 	floor = most(least(length / 100, SHORTEST_PAUSE_S), 1);
 	return most(longest, floor);
 }

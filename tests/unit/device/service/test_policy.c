@@ -151,6 +151,8 @@ pauses_grow_to_six_hours_and_shrink_towards_the_end(void **state)
 	assert_int_equal(policy_pause(&p, &life, life.not_after, 50, UINT32_MAX, -1), HOUR);
 	p.retry = (struct policy_span){ .n = 5 * MINUTE };
 	assert_int_equal(policy_pause(&p, &life, at, 50, UINT32_MAX, -1), 5 * MINUTE);
+	assert_int_equal(policy_pause(&p, &life, life.not_after, 50, UINT32_MAX, -1), 5 * MINUTE);
+	assert_int_equal(policy_pause(&p, &life, life.not_after + 30 * DAY, 50, UINT32_MAX, -1), 5 * MINUTE);
 }
 
 static void
@@ -185,6 +187,9 @@ short_lives_have_short_pauses(void **state)
 	while (t < life.not_after)
 		t += policy_pause(&p, &life, t, ++tries, UINT32_MAX, -1);
 	assert_in_range(tries, 8, 40);
+	/* Nor is it given up once it ended. */
+	assert_in_range(policy_pause(&p, &life, life.not_after, tries, UINT32_MAX, -1), 1, 5);
+	assert_in_range(policy_pause(&p, &life, life.not_after + DAY, UINT32_MAX, UINT32_MAX, -1), 1, 5);
 }
 
 /* From the threshold of a year's certificate to 400 days later, every try failing: never silent, never many. */
