@@ -384,3 +384,43 @@ def test_requests_of_its_own_are_bound_to_the_connection_where_the_label_wants_i
     kinds = {a["kind"] for a in server.op("audit.list", device=pair.cn)["items"] if a["outcome"] == "ok" and a["label"] == label}
     assert kinds == {"enrol", "reenrol"}
 
+
+
+def test_certificates_that_renew_by_simplereenroll_renew_each_itself_alone(device, server):
+    """RFC 7030 4.2.2: what is shown is what is renewed, so nobody shows the identity to renew something else."""
+    label = fresh_name("itself")
+    server.label(label, ca="issuing", profile="device", accept=["own"], concurrent=True)
+    url = f"{server.est_url.rstrip('/')}/{label}"
+    pair = server.born()
+    cert_uri, key_uri = device.keep_pair("bootstrap", pair)
+    device.configure("keyd", f'[preloaded_keys]\nbootstrap = "{key_uri}"\n[[principal]]\nuid = {UID}\nkeys = ["*"]\n')
+    device.configure("certd", f"""
+[cert_issuance.est]
+trusted_certs = ["file://{server.root_file}"]
+reenroll = true
+[cert_issuance.est.urls]
+default = "{url}"
+[cert_issuance.est.auth]
+identity_cert = "est-id"
+identity_pk = "est-id"
+bootstrap_identity_cert = "{cert_uri}"
+bootstrap_identity_pk = "bootstrap"
+[cert_issuance.web]
+method = "est"
+common_name = "{pair.cn}"
+pk = "web"
+reenroll = true
+[[principal]]
+uid = {UID}
+certs = ["*"]
+""")
+    device.start()
+    generation(device, 1, "web")
+    for n in (2, 3):
+        for identifier in ("web", "est-id"):
+            before = device.cert(identifier).serial_number
+            device.agent("renew", identifier)
+            generation(device, n, identifier)
+            parent = server.op("cert.show", serial=format(device.cert(identifier).serial_number, "032x"))["parent"]
+            assert parent == format(before, "032x")
+    assert server.op("device.show", name=pair.cn)["state"] == "active"

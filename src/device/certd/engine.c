@@ -96,8 +96,12 @@ load(struct credential *c, const char *id, const char *key_id)
 	struct err e;
 	int r = c->preloaded ? E_NOTFOUND : generation_load(&c->gen, s, id, &e);
 
-	if (r == 0 && strcmp(c->gen.key_id, key_id) == 0)
+	if (r == 0 && strcmp(c->gen.key_id, key_id) == 0) {
+		/* A pause that a clock which was ahead reckoned: while we run, engine_turn() sees that it was set back. */
+		if (c->gen.error.time > c->en->now())
+			c->gen.next_try = 0;
 		return;
+	}
 	if (r == 0)
 		slog(SLOG_WARN, "%s: its key is '%s' now, and was '%s'", id, key_id, c->gen.key_id);
 	else if (r != E_NOTFOUND)
@@ -408,7 +412,7 @@ is_over(const struct wait *w, int64_t now, struct err *why)
 		(void)err_set(why, E_NOTFOUND, "no such EST identity is configured");
 		return true;
 	}
-	if (rotation_usable(c, now))
+	if (rotation_usable(c, now) && !rotation_spent(c, now))
 		return true;
 	if (c->ticket != NULL || c->waiting)
 		return false;

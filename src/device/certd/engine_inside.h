@@ -84,6 +84,7 @@ struct credential {
 	enum est_as as;
 	bool waiting;                  /* for the EST identity of a managed certificate; as is valid when as_known */
 	bool as_known;
+	bool said_no;            /* the server, to the request with this key: the pair that is served was not renewed */
 };
 
 struct wait {
@@ -126,6 +127,11 @@ enum act rotation_next(const struct credential *c, int64_t now, int64_t *when);
 /* Do all that is due and needs no waiting; start at most one job.  Returns *when. */
 int64_t rotation_go(struct credential *c);
 bool rotation_usable(const struct credential *c, int64_t now);
+/*
+ * Is its own renewal, by which the server ends it, on its way or not answered yet?  Whoever shows it meanwhile would be taken
+ * for a second holder.
+ */
+bool rotation_spent(const struct credential *c, int64_t now);
 /* Is t, a time until which something waits, still to come, and not of another clock? */
 bool rotation_ahead(int64_t t, int64_t now);
 /* May certificate and key be of two generations at this moment? */
@@ -155,6 +161,8 @@ void rotation_ask(struct credential *c);
 void rotation_probe(struct credential *c);
 const char *rotation_url(const struct credential *c);   /* NULL: none, or not one by EST */
 bool rotation_is_est(const struct credential *c);
+/* Is its next certificate asked for by /simplereenroll, with the pair that is served? */
+bool rotation_shows_itself(const struct credential *c);
 
 /* inspect.c: certificate and key as they are on disk */
 void inspect_pair(struct credential *c);

@@ -142,7 +142,7 @@ set_basic(struct job *j, const struct est_auth_settings *a, struct err *e)
 static void
 set_headers(struct job *j, const struct est_auth_settings *a, enum est_as as)
 {
-	if (a->headers == NULL || (as == EST_AS_IDENTITY && !a->headers_always))
+	if (a->headers == NULL || ((as == EST_AS_IDENTITY || as == EST_AS_ITSELF) && !a->headers_always))
 		return;
 	for (; a->headers[j->n_headers] != NULL && j->n_headers < JOB_HEADERS_MAX; j->n_headers++)
 		(void)snprintf(j->header[j->n_headers], sizeof(j->header[0]), "%s", a->headers[j->n_headers]);
@@ -161,8 +161,13 @@ static int
 set_client(struct job *j, const struct certd_settings *s, const struct est_auth_settings *a, const char *owner,
     enum est_as as, struct err *e)
 {
+	const struct issuance *is = certd_issuance(s, owner);
+
 	if (as == EST_AS_NOBODY)
 		return 0;
+	if (as == EST_AS_ITSELF)
+		return is != NULL && is->pk != NULL ? set_pair(j, s, owner, is->pk, "the certificate itself", e)
+		    : err_set(e, E_NOTFOUND, "certificate '%.100s': no pk is configured", owner);
 	if (as == EST_AS_IDENTITY && a->identity_cert == NULL)
 		return err_set(e, E_NOTFOUND, "certificate '%.100s': EST identity is not configured: set identity_cert and "
 		    "identity_pk", owner);

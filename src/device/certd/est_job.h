@@ -10,6 +10,7 @@ enum est_as {
 	EST_AS_IDENTITY,   /* the EST identity's pair, and Basic where given */
 	EST_AS_BOOTSTRAP,  /* the bootstrap pair, Basic and secret headers where given */
 	EST_AS_NOBODY,     /* Basic alone, or anonymous */
+	EST_AS_ITSELF,     /* the pair of the entry with a pk that is renewed, and Basic where given */
 };
 
 /*

@@ -56,6 +56,18 @@ rotation_usable(const struct credential *c, int64_t now)
 	return c->pair == PAIR_MATCH && now < c->life.not_after && c->gen.state != GEN_SWITCHING && !refused(c, now);
 }
 
+/* Whatever the server does with it from here on is not known before its answer is there, and then it is switched at once. */
+bool
+rotation_spent(const struct credential *c, int64_t now)
+{
+	const struct generation *g = &c->gen;
+
+	if (c->source != SOURCE_IDENTITY || g->disabled || !rotation_shows_itself(c))
+		return false;
+	return g->state == GEN_STAGED ||
+	    (g->state == GEN_ASKED && (!c->said_no || c->ticket != NULL || !rotation_ahead(g->next_try, now)));
+}
+
 bool
 rotation_in_doubt(const struct credential *c)
 {
@@ -115,6 +127,13 @@ next_of_idle(const struct credential *c, int64_t now, int64_t *when)
 	return ACT_NONE;
 }
 
+/* Does somebody still use the pair that is served? */
+static bool
+is_lent(const struct credential *c, int64_t now)
+{
+	return c->lent > 0 && now < c->lent_until && c->lent_until - now <= ENGINE_STAGED_S;
+}
+
 enum act
 rotation_next(const struct credential *c, int64_t now, int64_t *when)
 {
@@ -143,13 +162,12 @@ rotation_next(const struct credential *c, int64_t now, int64_t *when)
 	case GEN_KEYGEN:
 		return ACT_KEYGEN;
 	case GEN_ASKED:
-		return ACT_ASK;
 	case GEN_STAGED:
-		if (c->lent > 0 && now < c->lent_until && c->lent_until - now <= ENGINE_STAGED_S) {
+		if (is_lent(c, now) && (g->state == GEN_STAGED || rotation_spent(c, now))) {
 			*when = c->lent_until;
 			return ACT_NONE;
 		}
-		return ACT_STAGE;
+		return g->state == GEN_STAGED ? ACT_STAGE : ACT_ASK;
 	default:
 		return next_of_idle(c, now, when);
 	}
@@ -248,6 +266,7 @@ begin(struct credential *c)
 	g.rotate = c->policy.rotate_key && c->key_refusals < ENGINE_REFUSALS && !c->shared;
 	g.state = g.rotate ? GEN_KEYGEN : GEN_ASKED;
 	g.next_try = 0; /* an operator does not wait for the pause after a failure */
+	c->said_no = false;
 	if (rotation_step(c, &g))
 		c->renew_now = false;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/est/client.h"
 #include "device/certd/engine_inside.h"
 #include "device/certd/est_job.h"
 #include "device/service/slog.h"
@@ -59,6 +60,22 @@ valid(const struct credential *c)
 	return c->pair == PAIR_MATCH && c->en->now() < c->life.not_after;
 }
 
+/* Is it renewed by /simplereenroll, that is, by showing itself? */
+static bool
+reenrolls(const struct credential *c)
+{
+	const struct issuance *own = entry_of(c), *owner = certd_issuance(c->en->s, c->owner);
+
+	return (own != NULL && own->reenroll) ||
+	    (c->source == SOURCE_IDENTITY && (c->en->s->reenroll || (owner != NULL && owner->reenroll)));
+}
+
+bool
+rotation_shows_itself(const struct credential *c)
+{
+	return rotation_is_est(c) && reenrolls(c) && valid(c) && c->gen.refused == 0 && c->client && !c->preloaded;
+}
+
 /* --- the answer --- */
 
 /* The answer may be kept only if it is for the key that was asked with. */
@@ -107,7 +124,7 @@ judge_client(struct credential *c, const struct job_result *r)
 			engine_returned(c->en, a->identity_cert);
 		return;
 	}
-	if (c->as == EST_AS_IDENTITY && own)
+	if ((c->as == EST_AS_IDENTITY && own) || c->as == EST_AS_ITSELF)
 		rotation_used(c, !refused);
 	else if (lent)
 		engine_used(c->en, a->identity_cert, !refused);
@@ -116,19 +133,40 @@ judge_client(struct credential *c, const struct job_result *r)
 }
 
 /*
- * The server knows a key that it has issued for: with the same one it says the same again, and another one from the same
- * credential may be a second device to it.  So a key is given up only for what it was refused, or for a certificate whose
- * contents are wrong; one that did not come whole, or that clock or anchors may take later, is asked for with its key.
+ * The server answered, it was no good, and with the same key it would say the same again.  But what broke on the way is no
+ * fault of the key's, nor is what a clock here that is not the server's makes of it: there the answer that was given comes
+ * again, and whoever asked by another key would be taken for a second holder of the pair.
  */
 static bool
-costs_key(const struct job_result *r)
+costs_its_key(const struct credential *c, const struct job_result *r)
 {
-	static const char *const contents[] = { "wrong-key", "wrong-name", "is-a-ca" };
+	static const char *const of_the_certificate[] = { "wrong-key", "wrong-name", "is-a-ca", "expired", "not-yet-valid" };
+	int64_t ahead = c->en->now() - r->server_date;
 
-	for (size_t i = 0; r->outcome == JOB_BAD_ANSWER && i < N_OF(contents); i++)
-		if (strcmp(r->check, contents[i]) == 0)
-			return true;
-	return r->outcome == JOB_REQUEST_REFUSED;
+	if (r->outcome != JOB_BAD_ANSWER)
+		return r->outcome == JOB_REQUEST_REFUSED;
+	for (size_t i = 0; i < N_OF(of_the_certificate); i++)
+		if (strcmp(r->check, of_the_certificate[i]) == 0)
+			return i < 3 || r->server_date == 0 || (ahead <= EST_SKEW_S && ahead >= -EST_SKEW_S);
+	return false;
+}
+
+/* Did the server say that it renewed nothing, or was it not even asked? */
+static bool
+says_no(const struct credential *c, const struct job_result *r)
+{
+	switch (r->outcome) {
+	case JOB_PENDING:
+	case JOB_CLIENT_REFUSED:
+	case JOB_REQUEST_REFUSED:
+		return true;
+	case JOB_SERVER_UNTRUSTED:
+	case JOB_KEY_FAILED:
+	case JOB_BAD_JOB:
+		return c->said_no;
+	default:
+		return false;
+	}
 }
 
 static void
@@ -137,6 +175,7 @@ on_answer(void *ctx, const struct job_result *r)
 	struct credential *c = ctx;
 
 	c->ticket = NULL;
+	c->said_no = says_no(c, r);
 	est_job_learn(c->en->s, r);
 	judge_client(c, r);
 	if (r->outcome == JOB_DONE) {
@@ -144,7 +183,7 @@ on_answer(void *ctx, const struct job_result *r)
 		engine_wake(c->en);
 		return;
 	}
-	if (c->gen.rotate && costs_key(r))
+	if (c->gen.rotate && costs_its_key(c, r))
 		c->gen.state = GEN_KEYGEN;
 	if (r->outcome == JOB_KEY_FAILED && r->check[0] != 0)
 		c->pair = PAIR_UNKNOWN;
@@ -233,7 +272,7 @@ fill_sign(struct job *j, struct credential *c, struct err *e)
 static int
 fill_est(struct job *j, struct credential *c, struct err *e)
 {
-	const struct issuance *own = entry_of(c), *owner = certd_issuance(c->en->s, c->owner);
+	const struct issuance *own = entry_of(c);
 	int r = est_job_fill(j, c->en->s, url_id(c), c->owner, fallback_url(c), c->as, e);
 
 	if (r == E_NOTFOUND && c->as == EST_AS_BOOTSTRAP && c->source == SOURCE_IDENTITY && valid(c)) {
@@ -243,9 +282,9 @@ fill_est(struct job *j, struct credential *c, struct err *e)
 	if (r != 0)
 		return r;
 	put_key(j, c);
-	j->reenroll = c->present && c->as == EST_AS_IDENTITY &&
-	    ((own != NULL && own->reenroll) ||
-	    (c->source == SOURCE_IDENTITY && (c->en->s->reenroll || (owner != NULL && owner->reenroll))));
+	/* It renews the certificate that is shown, so that must be the one that is to be renewed (RFC 7030 4.2.2). */
+	j->reenroll = c->as == EST_AS_ITSELF || (c->source == SOURCE_IDENTITY && c->as == EST_AS_IDENTITY && c->present &&
+	    reenrolls(c));
 	/*
 	 * Who comes by the bootstrap is named by the server, and so are CAs, whose names nobody else goes by; a renewal keeps
 	 * its names (RFC 7030 4.2.2).
@@ -281,6 +320,10 @@ choose_as(struct credential *c)
 
 	if (c->source == SOURCE_IDENTITY) {
 		c->as = valid(c) && c->gen.refused == 0 ? EST_AS_IDENTITY : EST_AS_BOOTSTRAP;
+		return true;
+	}
+	if (rotation_shows_itself(c)) {
+		c->as = EST_AS_ITSELF;
 		return true;
 	}
 	if (c->as_known)

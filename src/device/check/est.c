@@ -157,6 +157,7 @@ note_server(struct check_result *r, const struct endpoint *p, const struct job_r
 		[EST_AS_IDENTITY] = "EST identity ",
 		[EST_AS_BOOTSTRAP] = "bootstrap certificate ",
 		[EST_AS_NOBODY] = "no certificate",
+		[EST_AS_ITSELF] = "certificate ",
 	};
 	char at[CLOCK_TEXT_MAX];
 

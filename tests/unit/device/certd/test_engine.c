@@ -118,6 +118,62 @@ simplereenroll_is_used_where_it_is_configured(void **state)
 }
 
 static void
+reenroll(struct issuance *entry)
+{
+	*entry = (struct issuance){ .id = (char *)ID, .method = METHOD_EST, .reenroll = true };
+	settings.issuance = entry;
+	settings.n_issuance = 1;
+	engine_configure(engine, &settings);
+}
+
+/* The server may have renewed it: who shows it for something else has it marked as forked. */
+static void
+nobody_is_given_an_identity_whose_own_renewal_is_on_its_way(void **state)
+{
+	struct issuance entry;
+
+	(void)state;
+	reenroll(&entry);
+	live_until_due();
+	server.says = JOB_NO_SERVER;
+	pass(1, 1);
+	assert_int_equal(credential()->gen.state, GEN_ASKED);
+	assert_int_equal(need(), E_UNAVAIL);
+	restart();
+	world_now += 11;
+	assert_int_equal(need(), E_UNAVAIL);
+	world_now += 11;
+	server.says = JOB_REQUEST_REFUSED; /* it says that it did not */
+	assert_int_equal(need(), 0);
+	engine_returned(engine, ID);
+	server.says = JOB_DONE;
+	pass(DAY_S, MINUTE_S);
+	assert_int_equal(credential()->gen.number, 2);
+	assert_int_equal(need(), 0);
+	settings.n_issuance = 0;
+}
+
+static void
+an_identity_is_not_renewed_under_the_hands_of_those_who_show_it(void **state)
+{
+	struct issuance entry;
+	unsigned asked;
+
+	(void)state;
+	reenroll(&entry);
+	live_until_due();
+	asked = server.asked;
+	assert_int_equal(need(), 0);
+	pass(10, 1);
+	assert_int_equal(server.asked, asked);
+	engine_returned(engine, ID);
+	pump();
+	assert_int_equal(server.issued, 1);
+	assert_int_equal(credential()->gen.number, 2);
+	settings.n_issuance = 0;
+}
+
+static void
 a_server_that_is_away_for_400_days_finds_a_device_that_still_asks(void **state)
 {
 	unsigned before;
@@ -202,6 +258,40 @@ an_answer_that_is_no_good_costs_its_key(void **state)
 	assert_string_equal(credential()->gen.error.check, "wrong-name");
 	server.says = JOB_DONE;
 	pass(HOUR_S, MINUTE_S);
+	assert_int_equal(credential()->gen.number, 2);
+}
+
+/* One that asks by another key would be taken for a second holder: the server gave its answer. */
+static void
+an_answer_that_broke_on_the_way_or_that_a_wrong_clock_judged_keeps_its_key(void **state)
+{
+	static const struct { const char *check; int64_t ahead; bool keeps; } rows[] = {
+		{ "truncated", 0, true }, { "garbage", 0, true }, { "untrusted", 0, true }, { "expired", DAY_S, true },
+		{ "not-yet-valid", -DAY_S, true }, { "expired", 1, false }, { "not-yet-valid", -1, false }, { "is-a-ca", DAY_S, false },
+	};
+
+	(void)state;
+	live_until_due();
+	server.says = JOB_BAD_ANSWER;
+	for (size_t i = 0; i < N_OF(rows); i++) {
+		unsigned asked = server.asked;
+		int key;
+
+		server.check = rows[i].check;
+		server.date = world_now - rows[i].ahead;
+		pass(7 * HOUR_S, MINUTE_S); /* a key that the row before has cost is made */
+		assert_true(server.asked > asked);
+		server.date = world_now - rows[i].ahead;
+		key = *slot_of(TEMP);
+		asked = server.asked;
+		while (server.asked < asked + 2) {
+			server.date = world_now + 1 - rows[i].ahead;
+			pass(1, 1);
+		}
+		assert_int_equal(*slot_of(TEMP) == key, rows[i].keeps);
+	}
+	server.says = JOB_DONE;
+	pass(DAY_S, MINUTE_S);
 	assert_int_equal(credential()->gen.number, 2);
 }
 
@@ -472,6 +562,24 @@ a_clock_that_is_set_back_by_hours_leaves_no_pause_behind(void **state)
 	assert_int_equal(server.issued, 1);
 }
 
+static void
+nor_does_one_that_is_set_back_while_nothing_runs(void **state)
+{
+	(void)state;
+	live_until_due();
+	server.down = true;
+	pass(12 * HOUR_S, MINUTE_S);
+	world_now += 12 * HOUR_S;
+	pump();
+	assert_true(credential()->gen.next_try > world_now);
+	stop();
+	server.down = false;
+	world_now -= 12 * HOUR_S;
+	start();
+	pass(2 * MINUTE_S, MINUTE_S);
+	assert_int_equal(server.issued, 1);
+}
+
 /* An exchange that took longer than it was waited for says nothing of the pair that came after. */
 static void
 what_is_heard_of_the_pair_before_proves_nothing(void **state)
@@ -544,6 +652,9 @@ main(void)
 		T(a_request_that_waits_for_approval_is_repeated_with_the_same_key_when_told),
 		T(an_answer_that_may_have_been_a_good_one_does_not_cost_its_key),
 		T(an_answer_that_is_no_good_costs_its_key),
+		T(an_answer_that_broke_on_the_way_or_that_a_wrong_clock_judged_keeps_its_key),
+		T(nobody_is_given_an_identity_whose_own_renewal_is_on_its_way),
+		T(an_identity_is_not_renewed_under_the_hands_of_those_who_show_it),
 		T(certificates_of_two_minutes_are_always_fresh),
 		T(a_certificate_that_is_due_as_it_comes_is_not_asked_for_without_end),
 		T(a_clock_that_is_set_far_off_and_back_costs_nothing),
@@ -558,6 +669,7 @@ main(void)
 		T(settings_may_change_at_any_moment),
 		T(a_server_that_asks_for_a_day_is_left_alone_for_a_day),
 		T(a_clock_that_is_set_back_by_hours_leaves_no_pause_behind),
+		T(nor_does_one_that_is_set_back_while_nothing_runs),
 		T(what_is_heard_of_the_pair_before_proves_nothing),
 		T(the_status_says_it_all),
 	};

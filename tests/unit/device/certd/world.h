@@ -121,7 +121,8 @@ forget_key(int key, int successor)
 static struct {
 	struct key *ca;
 	enum job_outcome says;      /* to requests */
-	const char *check;          /* that an answer of no good fails; NULL: "wrong-name" */
+	const char *check;          /* what is wrong with its answers; NULL: the name */
+	int64_t date;               /* that it says; 0: none */
 	int64_t retry_after_s, life_s, backdate_s;
 	bool down;
 	bool refuses_new;           /* pairs that it has not taken before */
@@ -252,6 +253,7 @@ play_est(struct job_result *r, const struct job *j)
 			*key = make_key();
 		outcome(r, server.says, server.says != JOB_BAD_ANSWER ? "" : server.check != NULL ? server.check : "wrong-name",
 		    "the server said so");
+		r->server_date = server.date;
 		r->retry_after_s = server.retry_after_s;
 		return;
 	}
