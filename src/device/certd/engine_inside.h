@@ -84,6 +84,7 @@ struct credential {
 	enum est_as as;
 	bool waiting;                  /* for the EST identity of a managed certificate; as is valid when as_known */
 	bool as_known;
+	bool late;               /* the certificate that is served had ended when it came, by our clock */
 	bool said_no;            /* the server, to the request with this key: the pair that is served was not renewed */
 };
 

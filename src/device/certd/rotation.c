@@ -275,8 +275,19 @@ begin(struct credential *c)
 static void
 begin_anew(struct credential *c)
 {
-	if (c->gen.refused > 0)
+	char at[CLOCK_TEXT_MAX + 8];
+	struct err e;
+
+	if (c->gen.refused > 0 || c->late)
 		c->gen.setbacks++;
+	if (c->late) {
+		/* The next one may well be no better: a clock is wrong. */
+		c->late = false;
+		(void)err_set(&e, E_FORMAT, "its certificate ended at %s, before it came; is the clock right?",
+		    engine_time_text(c->life.not_after, at));
+		rotation_failed(c, "use", NULL, &e);
+		return;
+	}
 	slog(SLOG_ERROR, "%s: its certificate %s, and there is none to go back to: another is asked for", c->gen.id,
 	    c->gen.refused > 0 ? "is not accepted" : "ended before it was used");
 	begin(c);

@@ -81,6 +81,7 @@ serve_new(struct credential *c)
 		return;
 	generation_drop_cert(c->en->s, g.id, GEN_NEW_FILE);
 	c->pair = PAIR_MATCH;
+	c->late = c->en->now() >= c->life.not_after;
 	replaced(c);
 	rest(c);
 	c->needed = c->renew_now = false;

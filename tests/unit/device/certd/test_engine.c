@@ -322,6 +322,23 @@ a_certificate_that_is_due_as_it_comes_is_not_asked_for_without_end(void **state)
 
 /* --- clocks --- */
 
+/* As a clock that is ahead by minutes sees certificates of one minute. */
+static void
+a_certificate_that_ended_before_it_came_is_not_asked_for_without_end(void **state)
+{
+	(void)state;
+	server.life_s = MINUTE_S;
+	server.backdate_s = 2 * MINUTE_S;
+	assert_int_equal(need(), E_UNAVAIL);
+	assert_non_null(strstr(need_why.msg, "is the clock right?"));
+	assert_int_equal(server.issued, 1);
+	pass(MINUTE_S, 1);
+	assert_in_range(server.issued, 5, 62);
+	server.backdate_s = 0;
+	pass(MINUTE_S, 1);
+	assert_int_equal(need(), 0);
+}
+
 static void
 a_clock_that_is_set_far_off_and_back_costs_nothing(void **state)
 {
@@ -657,6 +674,7 @@ main(void)
 		T(an_identity_is_not_renewed_under_the_hands_of_those_who_show_it),
 		T(certificates_of_two_minutes_are_always_fresh),
 		T(a_certificate_that_is_due_as_it_comes_is_not_asked_for_without_end),
+		T(a_certificate_that_ended_before_it_came_is_not_asked_for_without_end),
 		T(a_clock_that_is_set_far_off_and_back_costs_nothing),
 		T(a_renewal_that_came_due_under_a_wrong_clock_is_done_when_it_is_right),
 		T(a_pause_that_another_clock_made_is_not_waited_for),
