@@ -418,9 +418,12 @@ recover(struct enrolment *m, bool *done, struct err *e)
 static int
 check_files(struct enrolment *m, bool key_comes, const char *own, bool *done, struct err *e)
 {
+	const char *trust = cli_text(m->c, "trust");
 	int r = est_keep_check(&m->keep, key_comes, cli_text(m->c, "trust-out"), e);
 
 	*done = false;
+	if (r == 0 && trust != NULL && (target_is_same(trust, m->keep.cert) || (key_comes && target_is_same(trust, m->keep.key))))
+		r = err_set(e, E_USAGE, "%s: it is what --trust names; name another file for what is written", trust);
 	if (r == 0 && m->c->json && uses_stdout(m->c))
 		r = err_set(e, E_USAGE, "--json: standard output cannot have that and certificates; name a file for these");
 	if (r == 0 && key_comes && !cli_has(m->c, "key-out") && !target_is_file(m->keep.cert))

@@ -80,6 +80,16 @@ def test_an_output_that_cannot_be_written_is_told_before_the_server_is_asked(fak
     assert f.seen == [] and snapshot(place) == before
 
 
+@pytest.mark.parametrize("args", [["--out", "./root.pem"], ["--out", "d.pem", "--key-out", "root.pem"]], ids=["certificate", "key"])
+def test_what_is_trusted_is_not_written_over(fake, tmp_path, args):
+    f = fake()
+    (tmp_path / "root.pem").write_bytes(mint(None, "root", new_key(), ca=True).public_bytes(Encoding.PEM))
+    before = snapshot(tmp_path)
+    r = run("est", "enroll", "--url", f.url, "--trust", "root.pem", "--code", "aaaa-bbbb", "--subject", "CN=pump", *args, cwd=tmp_path)
+    assert r.returncode == 64 and "root.pem: it is what --trust names" in r.stderr, r
+    assert f.seen == [] and snapshot(tmp_path) == before
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_directory_that_is_not_ours_to_write_in_is_told_before_the_server_is_asked(fake, tmp_path):
     f = fake()
