@@ -36,8 +36,9 @@ call_paths(struct sandbox_path paths[COURIER_PATHS], const char *exec)
 	const char *file = getenv("SSL_CERT_FILE"), *dir = getenv("SSL_CERT_DIR");
 	const struct sandbox_path all[COURIER_PATHS] = {
 		{ .path = "/etc" }, { .path = "/usr" }, { .path = "/run/systemd/resolve" },
-		{ .path = "/run/resolvconf" }, { .path = "/var/lib/ca-certificates" },
-		{ .path = file != NULL ? file : "/etc" }, { .path = dir != NULL ? dir : "/etc" },
+		{ .path = "/run/resolvconf" }, { .path = "/etc/resolv.conf" }, /* and the file that it links to */
+		{ .path = "/var/lib/ca-certificates" }, { .path = file != NULL ? file : "/etc" },
+		{ .path = dir != NULL ? dir : "/etc" },
 		{ .path = exec != NULL ? "/dev/null" : "/lib", .write = exec != NULL }, { .path = exec, .exec = true },
 		{ .path = "/lib", .exec = true }, { .path = "/lib64", .exec = true }, { .path = NULL },
 	};

@@ -40,7 +40,7 @@ void calls_free(struct calls *c);
  * call.c: what a webhook needs of the file system: how names are resolved, the system's anchors; with a path also
  * what it takes to start that executable.  Of the server's nothing.
  */
-#define COURIER_PATHS 12
+#define COURIER_PATHS 13
 void call_paths(struct sandbox_path paths[COURIER_PATHS], const char *exec);
 /* One webhook, from descriptor 3; returns the exit status. */
 int call_main(void);
