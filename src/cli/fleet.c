@@ -137,7 +137,8 @@ const struct verb fleet_verbs[] = {
 	  .more = op_opts, .prepare = check_requested, .keep = keep_requested, .print = print_requested,
 	  .example = "estuary cert request --csr web.csr --profile tls-server --out web.pem" },
 	{ .group = "cert", .name = "revoke", .help = "Revoke a certificate; the CRL follows at once", .run = op_verb, .op = "cert.revoke",
-	  .text = "With --reason keyCompromise all certificates for the same key are revoked, and it gets no other one.",
+	  .text = "With --reason keyCompromise all certificates for the same key are revoked, and it gets no other one; that reason is "
+	      "also taken for a certificate that was revoked for another before.",
 	  .pos = SERIAL_ARG,
 	  .opts = OPTS(
 	      { .name = "reason", .letter = 'r', .kind = OPT_TEXT, .arg = "REASON", .help = "Why (default unspecified)",

@@ -319,6 +319,15 @@ def test_a_key_that_others_have_is_never_certified_again(server):
     assert server.enrol(csr(new_key(), mine.cn), "idevid", headers=basic("", code)).status == 200
 
 
+def test_that_others_have_a_key_may_be_known_later(server):
+    mine = server.born()
+    server.op("cert.revoke", serial=mine.serial, reason="superseded")
+    assert server.op("cert.revoke", serial=mine.serial, reason="keyCompromise")["revoked_reason"] == "keyCompromise"
+    code = server.new_code(scope="any", active=True)
+    again = server.enrol(csr(mine.key, mine.cn), "idevid", headers=basic("", code))
+    assert (again.status, again.reason) == (403, "key.compromised")
+
+
 def test_no_other_certificate_lets_in_who_has_a_key_that_others_have(server):
     mine = server.born()
     answer = server.enrol(csr(mine.key, mine.cn), "ldevid", pair=mine)

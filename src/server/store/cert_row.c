@@ -250,8 +250,8 @@ cert_row_prove(struct db *d, int64_t id, int64_t now, struct err *e)
 int
 cert_row_revoke(struct db *d, int64_t id, int64_t now, int reason, struct err *e)
 {
-	int rc = db_run(d, e, "UPDATE cert SET revoked_at = ?, revoked_reason = ? WHERE id = ? AND revoked_at IS NULL",
-	    "iii", now, (int64_t)reason, id);
+	int rc = db_run(d, e, "UPDATE cert SET revoked_at = coalesce(revoked_at, ?1), revoked_reason = ?2 WHERE id = ?3 "
+	    "AND (revoked_at IS NULL OR (?2 = 1 AND revoked_reason <> 1))", "iii", now, (int64_t)reason, id);
 
 	if (rc == 0 && db_changes(d) == 0)
 		return err_set(e, E_EXISTS, "certificate: revoked already");

@@ -55,7 +55,8 @@ int cert_row_goes_back(struct db *d, int64_t device, int64_t id, const char *aut
 /* Was a certificate issued by simplereenroll from the device's certificate `id`? */
 int cert_row_reenrolled(struct db *d, int64_t device, int64_t id, bool *yes, struct err *e) MUST_CHECK;
 int cert_row_prove(struct db *d, int64_t id, int64_t now, struct err *e) MUST_CHECK;
-int cert_row_revoke(struct db *d, int64_t id, int64_t now, int reason, struct err *e) MUST_CHECK; /* E_EXISTS: it is already */
+/* E_EXISTS: it is already; but keyCompromise (1), which is often known later, takes the place of another reason. */
+int cert_row_revoke(struct db *d, int64_t id, int64_t now, int reason, struct err *e) MUST_CHECK;
 /* Revoke for keyCompromise what is not revoked yet of the certificates for this key. */
 int cert_row_revoke_key(struct db *d, const uint8_t spki_sha256[ROW_HASH_LEN], int64_t now, struct err *e) MUST_CHECK;
 /*

@@ -114,9 +114,26 @@ a_certificate_goes_through_its_states(void **state)
 	assert_state(old, NOW, "superseded");
 	assert_state(next, NOW, "active");
 	assert_state(old, NOW + 1001, "expired");
-	assert_int_equal(cert_row_revoke(db, old, NOW, 1, NULL), 0);
+	assert_int_equal(cert_row_revoke(db, old, NOW, 4, NULL), 0);
 	assert_state(old, NOW + 1001, "revoked");
-	assert_int_equal(cert_row_revoke(db, old, NOW, 1, NULL), E_EXISTS);
+	assert_int_equal(cert_row_revoke(db, old, NOW, 0, NULL), E_EXISTS);
+}
+
+static void
+that_others_have_the_key_may_be_known_later(void **state)
+{
+	int64_t id = add_cert(add_device("d"), 1);
+	struct cert_row r = { 0 };
+
+	(void)state;
+	assert_int_equal(cert_row_revoke(db, id, NOW, 4, NULL), 0);
+	assert_int_equal(cert_row_revoke(db, id, NOW + 5, 1, NULL), 0);
+	assert_int_equal(cert_row_by_id(db, id, &r, NULL), 0);
+	assert_int_equal(r.revoked_at, NOW);
+	assert_int_equal(r.revoked_reason, 1);
+	assert_int_equal(cert_row_revoke(db, id, NOW + 6, 1, NULL), E_EXISTS);
+	assert_int_equal(cert_row_revoke(db, id, NOW + 6, 4, NULL), E_EXISTS);
+	cert_row_clear(&r);
 }
 
 static void
@@ -335,6 +352,7 @@ main(void)
 		WITH_DB(a_certificate_is_known_by_the_first_digits_of_its_serial),
 		WITH_DB(what_is_presented_is_ours_by_serial_and_digest),
 		WITH_DB(a_certificate_goes_through_its_states),
+		WITH_DB(that_others_have_the_key_may_be_known_later),
 		WITH_DB(a_certificate_is_superseded_by_the_next_of_its_device_at_its_label),
 		WITH_DB(certificates_of_different_lines_do_not_supersede_each_other),
 		WITH_DB(a_superseded_certificate_keeps_no_device_live),
