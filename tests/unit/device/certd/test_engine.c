@@ -285,8 +285,8 @@ an_answer_that_broke_on_the_way_or_that_a_wrong_clock_judged_keeps_its_key(void 
 		key = *slot_of(TEMP);
 		asked = server.asked;
 		while (server.asked < asked + 2) {
-			server.date = world_now + 1 - rows[i].ahead;
-			pass(1, 1);
+			server.date = world_now + MINUTE_S - rows[i].ahead;
+			pass(MINUTE_S, MINUTE_S);
 		}
 		assert_int_equal(*slot_of(TEMP) == key, rows[i].keeps);
 	}
