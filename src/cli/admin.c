@@ -145,7 +145,8 @@ const struct verb admin_verbs[] = {
 	      "estuary profile create gateway-ca --ca yes --pathlen 0 --ku keyCertSign,cRLSign --eku \"\" \\\n"
 	      "    --subject \"CN={device} CA\" --san-dns none" },
 	{ .group = "profile", .name = "set", .help = "Change a profile; certificates issued from now on follow it",
-	  .run = op_verb, .op = "profile.set", .text = "What is not given stays as it is.", .pos = NAME_ARG("The profile"), .opts = OPTS(PROFILE_OPTS), .more = op_opts },
+	  .run = op_verb, .op = "profile.set", .text = "What is not given stays as it is.", .pos = NAME_ARG("The profile"),
+	  .opts = OPTS(PROFILE_OPTS), .more = op_opts },
 
 	{ .group = "label", .name = "list", .help = "List the labels", .run = op_verb, .op = "label.list",
 	  .more = op_opts,

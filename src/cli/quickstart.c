@@ -427,7 +427,8 @@ const struct verb server_renew_verbs[] = {
 	{ .group = "server", .name = "renew", .run = renew,
 	  .help = "Renew the server's own TLS certificate when it is due",
 	  .text = "For a server that quickstart made and something else runs, such as the unit estuaryd.service, whose "
-	      "estuaryd-renew.timer does this daily. It is due when a third of its life is left, or when it was revoked. Names that are added here are in the new certificate. One that was revoked is "
+	      "estuaryd-renew.timer does this daily. It is due when a third of its life is left, or when it was revoked. "
+	      "Names that are added here are in the new certificate. One that was revoked is "
 	      "replaced, with a new key when the reason is keyCompromise.",
 	  .opts = OPTS(
 	      { .name = "dir", .letter = 'd', .kind = OPT_TEXT, .arg = "DIR", .help = "The server's directory (default $ESTUARY_DIR or ./estuary)" },
