@@ -128,7 +128,7 @@ authority_done(struct authority *a)
 static bool
 waits_for_more(const struct authority *a)
 {
-	return a->n_waiting < AUTHORITY_BATCH && !a->draining && clock_monotonic_ms() < a->batch_at_ms + AUTHORITY_APART_MS;
+	return a->n_waiting < AUTHORITY_BATCH && !a->draining && clock_monotonic_ms() < a->batch_at_ms + a->apart_ms;
 }
 
 /* Between two batches of a busy moment nothing that a front says is urgent, and to be woken by each request costs more than to read it. */
@@ -138,7 +138,7 @@ rest_fronts(struct authority *a)
 	bool pause = waits_for_more(a), rest = a->batch_at_ms != 0 && (a->busy || pause);
 
 	if (pause && !a->busy)
-		loop_timer_at(a->pace, a->batch_at_ms + AUTHORITY_APART_MS);
+		loop_timer_at(a->pace, a->batch_at_ms + a->apart_ms);
 	for (size_t i = 0; i < N_OF(a->peers); i++)
 		if (a->peers[i].serial != 0 && a->peers[i].role == ROLE_FRONT)
 			pipe_rest(a->peers[i].pipe, rest);

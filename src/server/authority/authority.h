@@ -3,18 +3,22 @@
 #ifndef SERVER_AUTHORITY_AUTHORITY_H
 #define SERVER_AUTHORITY_AUTHORITY_H
 
+#include <sys/queue.h>
+
 #include "core/codec/json.h"
 #include "core/sys/pipe.h"
 #include "server/fleet/enrol.h"
 #include "server/proto/proto.h"
 #include "server/proto/settings.h"
 
-#define AUTHORITY_BATCH     64      /* enrolments that share one commit */
-#define AUTHORITY_APART_MS  20      /* between the beginnings of two batches: a busy moment shares commits */
+#define AUTHORITY_BATCH     128     /* enrolments that share one commit */
+#define AUTHORITY_APART_MS  20      /* between the beginnings of two batches: a busy moment shares commits; twice that in a crowd */
+#define AUTHORITY_CROWD     33      /* so many in one batch */
 #define AUTHORITY_QUEUE     1024    /* requests that wait; over it fronts hear 503 */
 #define AUTHORITY_TURN      64      /* questions of provisioning that share one commit */
 #define AUTHORITY_SETTLE_MS 2000    /* how long an operator waits for fronts to follow */
-#define AUTHORITY_SIGN_MS   5000    /* how long a signature may take */
+#define AUTHORITY_SIGN_MS   5000    /* how long a signature may take, */
+#define AUTHORITY_SIGNS_MS  100     /* and for each that was asked for before it: of the slowest key on a slow machine */
 #define AUTHORITY_FRONTS    64
 #define AUTHORITY_BUCKETS   4096
 #define AUTHORITY_KEEP      ((size_t)4 << 20) /* octets freed after a batch that the next will need */
@@ -86,7 +90,8 @@ struct authority {
 	struct db *db;
 	struct fleet *fleet;
 	struct pipe *signer;
-	struct sign_call *calls;
+	TAILQ_HEAD(, sign_call) calls; /* in the order in which they were asked, which is that of the answers */
+	size_t n_calls;
 	struct pipe *courier;
 	struct courier_call *errands;
 	struct peer peers[2 * AUTHORITY_FRONTS + 4]; /* twice as many while fronts are replaced */
@@ -100,6 +105,7 @@ struct authority {
 	bool busy;                   /* a batch, an operator's verb or a CRL is under way */
 	struct batch *batch;
 	uint64_t batch_at_ms;        /* when the last one began; 0: the next need not wait */
+	unsigned apart_ms;           /* what the next one is to wait from then on */
 	struct loop_timer *tick, *pace;
 	bool store_ok;
 	bool behind;                 /* something was committed that fleet does not have yet; then store_ok is false */

@@ -226,6 +226,7 @@ batch_run(struct authority *a)
 	a->busy = true;
 	a->batch_at_ms = clock_monotonic_ms();
 	gather(b, clock_now());
+	a->apart_ms = b->n < AUTHORITY_CROWD ? AUTHORITY_APART_MS : 2 * AUTHORITY_APART_MS;
 	if (b->n < 2)
 		a->batch_at_ms = 0; /* one alone does not wait for company that did not come */
 	for (size_t i = 0; i < b->n; i++)

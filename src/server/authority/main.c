@@ -156,6 +156,7 @@ main(void)
 	a->lock = -1;
 	a->loop = loop_new();
 	a->last = &a->first;
+	TAILQ_INIT(&a->calls);
 	loop_on_idle(a->loop, on_idle, a);
 	status = role_main(ROLE_AUTHORITY, &hooks, a, a->loop);
 	courier_free(a);

@@ -9,7 +9,7 @@
 #include "core/sys/log.h"
 
 struct sign_call {
-	struct sign_call *next;
+	TAILQ_ENTRY(sign_call) link;
 	uint64_t id, deadline_ms;
 	sign_fn fn;
 	void *ctx;
@@ -23,28 +23,26 @@ finish(struct sign_call *c, enum err_code code, const char *why, struct pipe_msg
 	mem_free(c);
 }
 
-static struct sign_call *
-unlink_call(struct authority *a, uint64_t id)
+static void
+unlink_call(struct authority *a, struct sign_call *c)
 {
-	for (struct sign_call **at = &a->calls; *at != NULL; at = &(*at)->next)
-		if ((*at)->id == id) {
-			struct sign_call *c = *at;
-
-			*at = c->next;
-			return c;
-		}
-	return NULL;
+	TAILQ_REMOVE(&a->calls, c, link);
+	a->n_calls--;
 }
 
 static void
 on_answer(void *ctx, struct pipe *p, struct pipe_msg *m)
 {
 	struct authority *a = ctx;
-	struct sign_call *c = unlink_call(a, m->id);
+	struct sign_call *c;
 
 	(void)p;
+	TAILQ_FOREACH(c, &a->calls, link)
+		if (c->id == m->id)
+			break;
 	if (c == NULL)
 		return; /* came after its deadline: it was answered for already */
+	unlink_call(a, c);
 	if (m->type == PROTO_SIGN_REFUSED) {
 		struct wire w = wire_open(m->body);
 		enum err_code code = (enum err_code)(int32_t)wire_u32(&w);
@@ -67,14 +65,14 @@ static const struct pipe_permit permits[] = {
 static void
 fail_all(struct authority *a, const char *why)
 {
-	struct sign_call *c = a->calls;
+	TAILQ_HEAD(, sign_call) all = TAILQ_HEAD_INITIALIZER(all);
+	struct sign_call *c;
 
-	a->calls = NULL;
-	while (c != NULL) {
-		struct sign_call *next = c->next;
-
+	TAILQ_CONCAT(&all, &a->calls, link); /* who hears of it may ask again */
+	a->n_calls = 0;
+	while ((c = TAILQ_FIRST(&all)) != NULL) {
+		TAILQ_REMOVE(&all, c, link);
 		finish(c, E_UNAVAIL, why, NULL);
-		c = next;
 	}
 }
 
@@ -107,8 +105,10 @@ sign_ask(struct authority *a, uint32_t type, struct bytes body, sign_fn fn, void
 {
 	struct sign_call *c = mem_zalloc(sizeof(*c));
 
-	*c = (struct sign_call){ a->calls, ++a->next_call, clock_monotonic_ms() + AUTHORITY_SIGN_MS, fn, ctx, false };
-	a->calls = c;
+	*c = (struct sign_call){ .id = ++a->next_call, .fn = fn, .ctx = ctx,
+		.deadline_ms = clock_monotonic_ms() + AUTHORITY_SIGN_MS + a->n_calls * AUTHORITY_SIGNS_MS };
+	TAILQ_INSERT_TAIL(&a->calls, c, link);
+	a->n_calls++;
 	if (a->signer == NULL || pipe_send(a->signer, type, c->id, body, -1, NULL) != 0)
 		c->failed = true;
 }
@@ -142,9 +142,12 @@ sign_expire(struct authority *a)
 	struct sign_call *c;
 
 	do {
-		for (c = a->calls; c != NULL && !c->failed && c->deadline_ms > now; c = c->next)
-			;
-		if (c != NULL)
-			finish(unlink_call(a, c->id), E_UNAVAIL, c->failed ? "the signer is away" : "the signer did not answer in time", NULL);
+		TAILQ_FOREACH(c, &a->calls, link)
+			if (c->failed || c->deadline_ms <= now)
+				break;
+		if (c != NULL) {
+			unlink_call(a, c);
+			finish(c, E_UNAVAIL, c->failed ? "the signer is away" : "the signer did not answer in time", NULL);
+		}
 	} while (c != NULL);
 }
