@@ -316,7 +316,9 @@ renew_tls(struct run *x, bool *fresh, struct err *e)
 
 	if (r == 0)
 		r = op_call(&status, &x->setup.server, "server.status", args, x->setup.hint, e);
-	return r == 0 && (*fresh || !json_flag(status, "config_ok", true)) ? op_call(&result, &x->setup.server, "server.reload", args, x->setup.hint, e) : r;
+	if (r == 0 && (*fresh || !json_flag(status, "config_ok", true)))
+		r = op_call(&result, &x->setup.server, "server.reload", args, x->setup.hint, e);
+	return r;
 }
 
 static void

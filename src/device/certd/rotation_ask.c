@@ -140,14 +140,16 @@ judge_client(struct credential *c, const struct job_result *r)
 static bool
 costs_its_key(const struct credential *c, const struct job_result *r)
 {
-	static const char *const of_the_certificate[] = { "wrong-key", "wrong-name", "is-a-ca", "expired", "not-yet-valid" };
+	static const struct { const char *check; bool by_clock; } of_the_certificate[] = {
+		{ "wrong-key", false }, { "wrong-name", false }, { "is-a-ca", false }, { "expired", true }, { "not-yet-valid", true },
+	};
 	int64_t ahead = c->en->now() - r->server_date;
 
 	if (r->outcome != JOB_BAD_ANSWER)
 		return r->outcome == JOB_REQUEST_REFUSED;
 	for (size_t i = 0; i < N_OF(of_the_certificate); i++)
-		if (strcmp(r->check, of_the_certificate[i]) == 0)
-			return i < 3 || r->server_date == 0 || (ahead <= EST_SKEW_S && ahead >= -EST_SKEW_S);
+		if (strcmp(r->check, of_the_certificate[i].check) == 0)
+			return !of_the_certificate[i].by_clock || r->server_date == 0 || (ahead <= EST_SKEW_S && ahead >= -EST_SKEW_S);
 	return false;
 }
 

@@ -92,7 +92,7 @@ on_unlinked(void *ctx, struct pipe *p, struct pipe_msg *m)
 	(void)p;
 	c->unlinked_ms = now;
 	if (m->body.n != 0 || (last != 0 && now - last < UNLINKED_LEAST_MS)) {
-		log_event(L_ERROR, "role.misbehaves", WHO " why=\"asks for pipes all the time\"", WHO_OF(c));
+		log_event(L_ERROR, "role.misbehaves", WHO " why=\"a malformed wish for pipes, or one at once after another\"", WHO_OF(c));
 		child_kill(c);
 		return;
 	}
